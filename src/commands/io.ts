@@ -1,0 +1,15 @@
+import type { Writable } from 'node:stream';
+
+/** What a command may touch of the world outside; tests give their own. */
+export interface Io {
+  /** For data only: what a script would read. */
+  readonly stdout: Writable;
+  /** For everything else. */
+  readonly stderr: Writable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Whether stderr is a terminal that takes colours (respects `NO_COLOR`). */
+  readonly colour: boolean;
+  /** Aborted when the user asks to stop (Ctrl-C, SIGTERM); the reason is the signal's name. */
+  readonly stop: AbortSignal;
+}

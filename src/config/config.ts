@@ -1,0 +1,104 @@
+/** A configuration as the rest of the program sees it: complete, checked, frozen. Made by `resolve.ts`. */
+export interface Config {
+  /** Where the configuration came from, for messages: a file name, or `command line`. */
+  readonly source: string;
+  readonly listen: readonly ListenAddress[];
+  readonly admin: AdminAddress | undefined;
+  /** Named identities; always holds `default`. */
+  readonly credentials: Readonly<Record<string, CredentialConfig>>;
+  readonly routes: readonly RouteConfig[];
+  readonly gate: GateConfig;
+  /** Things worth telling the user that are not mistakes. */
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** `host` is a name or an IP literal without brackets; `port` 0 means any free port. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface AdminAddress extends ListenAddress {
+  /** The user named this address; when it is taken that is an error, not a reason to pick another port. */
+  readonly explicit: boolean;
+}
+
+export interface GateConfig {
+  /** Host names accepted besides `localhost`, `*.localhost`, the bound addresses and the routes' own hosts. */
+  readonly hosts: readonly string[];
+  /** Origins accepted besides loopback ones, as `scheme://host[:port]`. */
+  readonly origins: readonly string[];
+  /** Listening beyond loopback without a way to tell clients apart was asked for by name. */
+  readonly allowUnauthenticatedClients: boolean;
+}
+
+export type CredentialConfig =
+  | { readonly kind: 'adc' }
+  | { readonly kind: 'key-file'; readonly path: string }
+  | { readonly kind: 'metadata'; readonly account: string }
+  | {
+      readonly kind: 'impersonate';
+      /** E-mail of the service account to act as. */
+      readonly account: string;
+      /** Name of the credential that may act as it. */
+      readonly source: string;
+      /** Service accounts between source and account, first to last. */
+      readonly delegates: readonly string[];
+    };
+
+export type CredentialKind = CredentialConfig['kind'];
+
+export interface RouteConfig {
+  /** How people see the route: `/orders`, `shop.localhost`, `shop.localhost/api`. Unique. */
+  readonly name: string;
+  /** Local path prefix in whole segments: `/`, or `/a/b` without a trailing slash. */
+  readonly path: string;
+  /** Only for requests to this host name (lower case, no port). */
+  readonly host: string | undefined;
+  readonly upstream: UpstreamConfig;
+  /** Cut the route's path off before the upstream's is put in front. */
+  readonly stripPath: boolean;
+  /** A key of `Config.credentials`. */
+  readonly credentials: string;
+  readonly token: TokenConfig;
+  readonly header: HeaderMode;
+  readonly timeout: TimeoutConfig;
+  readonly headers: HeaderEdits;
+}
+
+export type UpstreamConfig =
+  /** `origin` is `https://host[:port]` (or `http:` on loopback); `basePath` is `/` or `/a/b` without a trailing slash. */
+  | { readonly kind: 'url'; readonly origin: string; readonly basePath: string }
+  /** One of the embedded private services. */
+  | { readonly kind: 'emulator'; readonly service: string; readonly basePath: string };
+
+export type TokenConfig =
+  /** An ID token. `audience` undefined: inferred from the upstream. */
+  | { readonly kind: 'id'; readonly audience: string | undefined }
+  | { readonly kind: 'access'; readonly scopes: readonly string[] }
+  | { readonly kind: 'none' };
+
+/** Which header carries the token; `auto` is explained in the README. */
+export type HeaderMode = 'auto' | 'authorization' | 'x-serverless-authorization' | 'proxy-authorization';
+
+/** All idle times, none a total; 0 means no limit. */
+export interface TimeoutConfig {
+  readonly connectMs: number;
+  /** From the end of the request to the response's head. */
+  readonly headersMs: number;
+  /** Between two pieces of a body. */
+  readonly idleMs: number;
+}
+
+/** Edits to the request on its way to the upstream; names in lower case. */
+export interface HeaderEdits {
+  readonly set: Readonly<Record<string, string>>;
+  readonly remove: readonly string[];
+}
+
+export interface ConfigWarning {
+  /** The route's name, where there is one. */
+  readonly route: string | undefined;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
