@@ -1,0 +1,59 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** A `Host` value taken apart (RFC 9110, section 7.2): `name` in lower case, without brackets and without the root dot. */
+export interface Authority {
+  readonly name: string;
+  /** Decimal digits, or empty when no port was given. */
+  readonly port: string;
+}
+
+const REG_NAME = /^([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?(?::(\d{1,5}))?$/i;
+const BRACKETED = /^\[([0-9a-f:.]+)\](?::(\d{1,5}))?$/i;
+
+/**
+ * Takes `host[:port]` apart; undefined for anything else. Deliberately narrower than RFC 3986: no userinfo, no percent
+ * escapes, no lists, so that two readers can't see two hosts in it.
+ */
+export function parseAuthority(value: string): Authority | undefined {
+  const named = REG_NAME.exec(value);
+  if (named?.[1] !== undefined) {
+    return named[1].includes('..') ? undefined : { name: named[1].toLowerCase(), port: named[2] ?? '' };
+  }
+  const bracketed = BRACKETED.exec(value);
+  if (bracketed?.[1] === undefined || !isIPv6(bracketed[1])) return undefined;
+  return { name: bracketed[1].toLowerCase(), port: bracketed[2] ?? '' };
+}
+
+/** Whether a host name can only mean this machine: `localhost`, anything below it (RFC 6761, 6.3), 127.0.0.0/8, `::1`. */
+export function isLoopbackName(name: string): boolean {
+  if (name === 'localhost' || name.endsWith('.localhost') || name === '::1') return true;
+  return name.startsWith('127.') && isIPv4(name);
+}
+
+/** Whether a host name is an IP address as a URL parser leaves it; `0x7f.1` and the like are names to us. */
+export function isIpLiteral(name: string): boolean {
+  return isIPv4(name) || isIPv6(name);
+}
+
+/** Whether an address to bind means "every address of this machine". */
+export function isWildcardAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::' || host === '';
+}
+
+export interface HostRules {
+  /** Addresses the proxy is bound to, as configured. */
+  readonly bound: readonly string[];
+  /** Names allowed besides, lower case: from `gate.hosts` and from host routes. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Makes the check for the names this proxy answers to. A page that rebinds its own name to 127.0.0.1 still sends that
+ * name, so an exact list of names stops DNS rebinding. Addresses can't be rebound: loopback ones always pass, bound ones
+ * too, and any other only when bound to every address.
+ */
+export function createHostCheck(rules: HostRules): (name: string) => boolean {
+  const names = new Set([...rules.names, ...rules.bound].map((name) => name.toLowerCase()));
+  const everyAddress = rules.bound.some(isWildcardAddress);
+  return (name) => names.has(name) || isLoopbackName(name) || (everyAddress && isIpLiteral(name));
+}
