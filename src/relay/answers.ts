@@ -1,0 +1,104 @@
+import type { ProxyError } from '../errors.ts';
+
+/** A complete response made by the proxy itself. */
+export interface Answer {
+  readonly status: number;
+  /** Field lines: name, value, name, value. `Content-Length` is among them. */
+  readonly lines: string[];
+  readonly body: string;
+}
+
+/** What an answer may say about the request it answers. */
+export interface AnswerContext {
+  /** The route's name; undefined when none was found. */
+  readonly route: string | undefined;
+  readonly requestId: string;
+}
+
+/**
+ * The JSON answer for a failure: `{"error":{"code","message","hint","route","requestId"}}`, with a `Proxy-Status` header
+ * (RFC 9209) by which a client can tell it from an upstream's answer.
+ */
+export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer {
+  const { code, message, hint } = error;
+  const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
+  const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
+  if (error.retryAfterMs !== undefined)
+    lines.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
+  if (code === 'method_not_allowed') lines.push('Allow', RELAYED_METHODS);
+  return { status: error.status, lines, body };
+}
+
+/** Methods named in `Allow`; any other but CONNECT and TRACE is relayed as well. */
+const RELAYED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
+/** The answer to `OPTIONS *`: what the proxy takes at all. */
+export function toServerOptionsAnswer(): Answer {
+  return { status: 204, lines: ['Allow', RELAYED_METHODS, 'Cache-Control', 'no-store'], body: '' };
+}
+
+/**
+ * The page for somebody who followed a link from another site (R6): one link to go on, which the browser then sends as
+ * a same-origin navigation. It can't be framed, runs no script and loads nothing.
+ * @param url where the link leads: this proxy, same target
+ * @param from the `Referer` the visitor came with, if any
+ */
+export function toAskAnswer(error: ProxyError, url: string, from: string | undefined): Answer {
+  const origin = from === undefined ? undefined : originOf(from);
+  const body = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Continue to this private service?</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:38em;margin:15vh auto;padding:0 1em}a{font-weight:600}code{word-break:break-all}</style>
+</head>
+<body>
+<h1>Continue to this private service?</h1>
+<p>You came here from ${origin === undefined ? 'another site' : `<code>${escapeHtml(origin)}</code>`}. This address is a local proxy that calls private Google Cloud services <em>with your identity</em>, so it asks before it follows a link from elsewhere.</p>
+<p><a href="${escapeHtml(url)}" rel="noreferrer">Continue to <code>${escapeHtml(url)}</code></a></p>
+</body>
+</html>
+`;
+  const lines = [
+    'Content-Type',
+    'text/html; charset=utf-8',
+    'Content-Security-Policy',
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    'X-Frame-Options',
+    'DENY',
+    'Referrer-Policy',
+    'no-referrer',
+    ...ownLines(error, body),
+  ];
+  return { status: error.status, lines, body };
+}
+
+/** The answer as bytes, for connections that have no response object: a failed parse, CONNECT. Always the last one. */
+export function toRawResponse(answer: Answer, reason: string): string {
+  let head = `HTTP/1.1 ${answer.status} ${reason}\r\n`;
+  for (let i = 0; i + 1 < answer.lines.length; i += 2)
+    head += `${answer.lines[i]}: ${answer.lines[i + 1]}\r\n`;
+  return `${head}Connection: close\r\n\r\n${answer.body}`;
+}
+
+function ownLines(error: ProxyError, body: string): string[] {
+  return [
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Proxy-Status',
+    `gcp-bearer-proxy; error=${error.proxyStatus}; details="${error.code}"`,
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+  ];
+}
+
+function originOf(referer: string): string | undefined {
+  const url = URL.parse(referer);
+  return url === null || url.origin === 'null' ? undefined : url.origin;
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

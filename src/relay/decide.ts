@@ -1,0 +1,210 @@
+import type { HeldToken } from '../auth/token-source.ts';
+import { ProxyError } from '../errors.ts';
+import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
+import {
+  type BodyFraming,
+  type CredentialHeader,
+  type FieldLines,
+  framingOf,
+  type RequestFacts,
+  readRequestFacts,
+  toUpstreamLines,
+} from './heads.ts';
+import type { Route, Site } from './site.ts';
+
+/** A request's head as it arrived: all that a decision may rest on. */
+export interface RequestHead {
+  readonly method: string;
+  /** The request target as sent. */
+  readonly target: string;
+  readonly httpMajor: number;
+  readonly httpMinor: number;
+  readonly lines: FieldLines;
+  /** The client's address, for `X-Forwarded-For`. */
+  readonly peer: string;
+  readonly scheme: 'http' | 'https';
+}
+
+export type Decision =
+  | { readonly kind: 'answer'; readonly error: ProxyError }
+  /** A page that says where the visitor came from and offers to go on to `url`. */
+  | {
+      readonly kind: 'ask';
+      readonly error: ProxyError;
+      readonly url: string;
+      readonly from: string | undefined;
+    }
+  /** `OPTIONS *` (RFC 9110, section 9.3.7): about the proxy itself. */
+  | { readonly kind: 'server-options' }
+  | Forward;
+
+/** Go to the route's upstream; the token is added by `composeHead` once it is at hand. */
+export interface Forward {
+  readonly kind: 'forward';
+  readonly route: Route;
+  readonly head: RequestHead;
+  readonly facts: RequestFacts;
+  /** The upstream's request target. */
+  readonly target: string;
+  readonly framing: BodyFraming;
+  /** `Host` as the client sent it. */
+  readonly forwardedHost: string;
+  readonly placement: Placement;
+}
+
+/** Which header takes the token, and what becomes of the client's own `Authorization`. */
+export interface Placement {
+  readonly header: CredentialHeader | undefined;
+  readonly keepAuthorization: boolean;
+}
+
+/** Most field lines taken; Node itself would silently drop those past its limit. */
+export const MAX_FIELD_LINES = 256;
+
+/**
+ * Decides what happens to a request: gate, target, route, token placement, in this order, so that nothing is asked of
+ * Google or an upstream for a request that may not come in. Pure; never throws.
+ */
+export function decide(site: Site, head: RequestHead): Decision {
+  try {
+    return decideOrThrow(site, head);
+  } catch (error) {
+    if (error instanceof ProxyError) return { kind: 'answer', error };
+    return {
+      kind: 'answer',
+      error: new ProxyError('internal', 'The request could not be judged.', { cause: error }),
+    };
+  }
+}
+
+function decideOrThrow(site: Site, head: RequestHead): Decision {
+  if (head.httpMajor !== 1 || head.httpMinor > 1) {
+    throw new ProxyError('http_version_not_supported', 'This listener speaks HTTP/1.0 and HTTP/1.1.');
+  }
+  if (head.lines.length > MAX_FIELD_LINES * 2) {
+    throw new ProxyError('head_too_large', `The request has more than ${MAX_FIELD_LINES} header lines.`);
+  }
+  const facts = readRequestFacts(head.lines);
+  const target = parseTarget(head.target);
+  const verdict = site.gate({
+    method: head.method,
+    scheme: head.scheme,
+    host: facts.host,
+    origin: facts.origin,
+    fetchSite: facts.fetchSite,
+    fetchMode: facts.fetchMode,
+    fetchDest: facts.fetchDest,
+  });
+  if (verdict.kind === 'refuse') throw verdict.error;
+  const authority =
+    target.authority === undefined
+      ? verdict.authority
+      : admitTargetAuthority(site, head, facts, target.authority);
+  if (head.method === 'CONNECT' || head.method === 'TRACE') {
+    throw new ProxyError('method_not_allowed', `${head.method} is not relayed.`);
+  }
+  if (target.path === '*') {
+    if (head.method === 'OPTIONS') return { kind: 'server-options' };
+    throw new ProxyError('bad_request', 'Only OPTIONS may have the target "*".');
+  }
+  if (verdict.kind === 'ask') {
+    const url = `${head.scheme}://${facts.host}${target.path}${target.query}`;
+    return { kind: 'ask', error: verdict.error, url, from: facts.referer };
+  }
+  const route = site.routes(authority.name, target.path);
+  if (route === undefined) throw noRoute(site, authority.name, target.path);
+  return {
+    kind: 'forward',
+    route,
+    head,
+    facts,
+    target: toUpstreamTarget(route, target.path, target.query),
+    framing: framingOf(facts, head.httpMinor),
+    forwardedHost: facts.host ?? '',
+    placement: placeToken(route, facts),
+  };
+}
+
+/** RFC 9112, section 3.2.2: the authority of an absolute-form target counts, so it has to pass the gate as well. */
+function admitTargetAuthority(site: Site, head: RequestHead, facts: RequestFacts, text: string) {
+  const verdict = site.gate({
+    method: head.method,
+    scheme: head.scheme,
+    host: text,
+    origin: facts.origin,
+    fetchSite: undefined,
+    fetchMode: undefined,
+    fetchDest: undefined,
+  });
+  if (verdict.kind !== 'admit') throw verdict.error;
+  return verdict.authority;
+}
+
+function noRoute(site: Site, hostName: string, path: string): ProxyError {
+  const where = path.length > LONGEST_SHOWN_PATH ? `${path.slice(0, LONGEST_SHOWN_PATH)}…` : path;
+  return new ProxyError('no_route', `No route takes ${where} on host ${hostName}.`, {
+    hint: `Routes: ${site.routeNames.join(', ')}`,
+  });
+}
+
+const LONGEST_SHOWN_PATH = 200;
+
+/** Which header takes the token (see `header` in the README), by what the route says and the client sent. */
+export function placeToken(
+  route: Pick<Route, 'name' | 'tokens' | 'header' | 'isServerless'>,
+  facts: Pick<RequestFacts, 'authorizationCount'>,
+): Placement {
+  const placement = choosePlacement(route, facts.authorizationCount);
+  if (placement.keepAuthorization && facts.authorizationCount > 1) {
+    throw new ProxyError(
+      'bad_request',
+      `A request for route ${route.name} may have one Authorization header.`,
+    );
+  }
+  return placement;
+}
+
+function choosePlacement(
+  route: Pick<Route, 'tokens' | 'header' | 'isServerless'>,
+  authorizationCount: number,
+): Placement {
+  if (route.tokens === undefined) return { header: undefined, keepAuthorization: true };
+  switch (route.header) {
+    case 'authorization':
+      return { header: 'Authorization', keepAuthorization: false };
+    case 'x-serverless-authorization':
+      return { header: 'X-Serverless-Authorization', keepAuthorization: true };
+    case 'proxy-authorization':
+      return { header: 'Proxy-Authorization', keepAuthorization: true };
+    case 'auto':
+      return authorizationCount > 0 && route.isServerless
+        ? { header: 'X-Serverless-Authorization', keepAuthorization: true }
+        : { header: 'Authorization', keepAuthorization: false };
+  }
+}
+
+/**
+ * The field lines to send upstream.
+ * @param token the route's token; undefined only for routes that send none
+ * @throws ProxyError `token_unavailable` when the route wants a token and none is given: no token, no request
+ */
+export function composeHead(forward: Forward, token: HeldToken | undefined): string[] {
+  const { route, facts, head, placement } = forward;
+  if ((placement.header === undefined) !== (token === undefined)) {
+    throw new ProxyError('token_unavailable', `There is no token for route ${route.name}.`);
+  }
+  return toUpstreamLines(head.lines, facts, {
+    host: route.upstreamHost,
+    keepAuthorization: placement.keepAuthorization,
+    credential:
+      placement.header === undefined || token === undefined
+        ? undefined
+        : { header: placement.header, bearer: token.bearer },
+    quotaProject: token?.quotaProject,
+    forwardedFor: head.peer,
+    forwardedHost: forward.forwardedHost,
+    forwardedProto: head.scheme,
+    remove: route.removeHeaders,
+    set: route.setHeaders,
+  });
+}

@@ -1,0 +1,313 @@
+import { ProxyError } from '../errors.ts';
+
+/** Field lines as Node gives and takes them: name, value, name, value, in order, case kept. */
+export type FieldLines = readonly string[];
+
+/** What a request's field lines say, read in one pass. Repeated values are joined by `, ` (RFC 9110, section 5.3). */
+export interface RequestFacts {
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  readonly fetchSite: string | undefined;
+  readonly fetchMode: string | undefined;
+  readonly fetchDest: string | undefined;
+  readonly referer: string | undefined;
+  readonly authorization: string | undefined;
+  readonly authorizationCount: number;
+  readonly contentLength: string | undefined;
+  readonly transferEncoding: string | undefined;
+  readonly expect: string | undefined;
+  readonly upgrade: string | undefined;
+  /** Lower-case names the client's `Connection` lists beyond the usual ones; undefined when there are none. */
+  readonly connectionNames: ReadonlySet<string> | undefined;
+}
+
+/** What a request header's name means to us. Numbers, because each header of each request is looked up. */
+const Role = {
+  /** Goes on as it is. */
+  pass: 0,
+  /** Never goes on: hop-by-hop, or ours to set. */
+  drop: 1,
+  host: 2,
+  // From `origin` to `contentLength`: looked at, and goes on.
+  origin: 3,
+  fetchSite: 4,
+  fetchMode: 5,
+  fetchDest: 6,
+  referer: 7,
+  authorization: 8,
+  contentLength: 9,
+  // From here on: looked at, and never goes on.
+  transferEncoding: 10,
+  connection: 11,
+  expect: 12,
+  upgrade: 13,
+} as const;
+type Role = (typeof Role)[keyof typeof Role];
+
+const REQUEST_ROLES: Readonly<Record<string, Role>> = {
+  host: Role.host,
+  origin: Role.origin,
+  'sec-fetch-site': Role.fetchSite,
+  'sec-fetch-mode': Role.fetchMode,
+  'sec-fetch-dest': Role.fetchDest,
+  referer: Role.referer,
+  authorization: Role.authorization,
+  'content-length': Role.contentLength,
+  'transfer-encoding': Role.transferEncoding,
+  connection: Role.connection,
+  expect: Role.expect,
+  upgrade: Role.upgrade,
+  'keep-alive': Role.drop,
+  te: Role.drop,
+  trailer: Role.drop,
+  'http2-settings': Role.drop,
+  'x-serverless-authorization': Role.drop,
+  // Whom the client pretends to be forwarding for is not believed: a loopback client is no trusted proxy.
+  forwarded: Role.drop,
+};
+
+const RESERVED_PREFIXES = ['proxy-', 'x-forwarded-'];
+
+function roleOf(lowerName: string): Role {
+  const role = Object.hasOwn(REQUEST_ROLES, lowerName) ? REQUEST_ROLES[lowerName] : undefined;
+  if (role !== undefined) return role;
+  if (RESERVED_PREFIXES.some((prefix) => lowerName.startsWith(prefix))) return Role.drop;
+  if (!lowerName.includes('_')) return Role.pass;
+  // CGI-style servers read `_` and `-` as one, so such a name could stand for one of those above.
+  const dashed = lowerName.replaceAll('_', '-');
+  return roleOf(dashed) === Role.pass ? Role.pass : Role.drop;
+}
+
+/** How many spellings are remembered per direction; enough for every real client, bounded against made-up names. */
+const REMEMBERED_NAMES = 1_024;
+
+/** Remembers what `find` says of a name, by its exact spelling: lower-casing each name of each request costs more. */
+function rememberByName<T>(find: (lowerName: string) => T): (name: string) => T {
+  const known = new Map<string, T>();
+  return (name) => {
+    const hit = known.get(name);
+    if (hit !== undefined) return hit;
+    const found = find(name.toLowerCase());
+    if (known.size < REMEMBERED_NAMES) known.set(name, found);
+    return found;
+  };
+}
+
+const requestRole = rememberByName(roleOf);
+
+/** `Connection` values that name nothing beyond the connection itself, so that no set has to be made for them. */
+const PLAIN_CONNECTION = /^\s*(?:keep-alive|close|upgrade|te|,|\s)*$/i;
+
+/** Reads a request's field lines. Pure; never throws. */
+export function readRequestFacts(lines: FieldLines): RequestFacts {
+  let host: string | undefined;
+  let origin: string | undefined;
+  let fetchSite: string | undefined;
+  let fetchMode: string | undefined;
+  let fetchDest: string | undefined;
+  let referer: string | undefined;
+  let authorization: string | undefined;
+  let authorizationCount = 0;
+  let contentLength: string | undefined;
+  let transferEncoding: string | undefined;
+  let connection: string | undefined;
+  let expect: string | undefined;
+  let upgrade: string | undefined;
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const name = lines[i] as string;
+    const value = lines[i + 1] as string;
+    const role = requestRole(name);
+    if (role <= Role.drop) continue;
+    if (role === Role.host) host = join(host, value);
+    else if (role === Role.connection) connection = join(connection, value);
+    else if (role === Role.origin) origin = join(origin, value);
+    else if (role === Role.fetchSite) fetchSite = join(fetchSite, value);
+    else if (role === Role.fetchMode) fetchMode = join(fetchMode, value);
+    else if (role === Role.fetchDest) fetchDest = join(fetchDest, value);
+    else if (role === Role.referer) referer = join(referer, value);
+    else if (role === Role.contentLength) contentLength = join(contentLength, value);
+    else if (role === Role.transferEncoding) transferEncoding = join(transferEncoding, value);
+    else if (role === Role.expect) expect = join(expect, value);
+    else if (role === Role.upgrade) upgrade = join(upgrade, value);
+    else {
+      authorization = value;
+      authorizationCount += 1;
+    }
+  }
+  return {
+    host,
+    origin,
+    fetchSite,
+    fetchMode,
+    fetchDest,
+    referer,
+    authorization,
+    authorizationCount,
+    contentLength,
+    transferEncoding,
+    expect,
+    upgrade,
+    connectionNames: connection === undefined ? undefined : namesIn(connection),
+  };
+}
+
+function join(seen: string | undefined, value: string): string {
+  return seen === undefined ? value : `${seen}, ${value}`;
+}
+
+/** The field names a `Connection` value lists (RFC 9110, section 7.6.1), lower case. */
+function namesIn(connection: string): ReadonlySet<string> | undefined {
+  if (PLAIN_CONNECTION.test(connection)) return undefined;
+  const names = connection.split(',').map((name) => name.trim().toLowerCase());
+  return new Set(names.filter((name) => name !== ''));
+}
+
+/** Headers a token can travel in. */
+export type CredentialHeader = 'Authorization' | 'X-Serverless-Authorization' | 'Proxy-Authorization';
+
+/** Everything that is put on a request besides what the client sent. */
+export interface RequestAdditions {
+  /** The upstream's own authority, for `Host`. */
+  readonly host: string;
+  /** Whether the client's `Authorization` goes on. */
+  readonly keepAuthorization: boolean;
+  /** The token and its header; undefined for routes without one. */
+  readonly credential: { readonly header: CredentialHeader; readonly bearer: string } | undefined;
+  readonly quotaProject: string | undefined;
+  readonly forwardedFor: string;
+  readonly forwardedHost: string;
+  readonly forwardedProto: 'http' | 'https';
+  /** Names (lower case) dropped by configuration. */
+  readonly remove: ReadonlySet<string> | undefined;
+  /** Field lines set by configuration, in place of the client's. */
+  readonly set: FieldLines;
+}
+
+/**
+ * The field lines for the upstream. What the client's `Connection` names goes first, ours comes last: nothing a client
+ * sends can take the token off again (RFC 9110, section 7.6.1; CVE-2021-33197).
+ */
+export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: RequestAdditions): string[] {
+  const { connectionNames } = facts;
+  const { remove } = add;
+  const out: string[] = ['Host', add.host];
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const name = lines[i] as string;
+    const role = requestRole(name);
+    if (role !== Role.pass) {
+      if (role === Role.authorization) {
+        if (!add.keepAuthorization) continue;
+      } else if (role < Role.origin || role > Role.contentLength) continue;
+    }
+    if (connectionNames?.has(name.toLowerCase())) continue;
+    if (remove?.has(name.toLowerCase())) continue;
+    out.push(name, lines[i + 1] as string);
+  }
+  out.push('X-Forwarded-For', add.forwardedFor);
+  out.push('X-Forwarded-Host', add.forwardedHost);
+  out.push('X-Forwarded-Proto', add.forwardedProto);
+  for (const text of add.set) out.push(text);
+  if (add.quotaProject !== undefined) out.push('X-Goog-User-Project', add.quotaProject);
+  if (add.credential !== undefined) out.push(add.credential.header, add.credential.bearer);
+  return out;
+}
+
+/** How a request's body is framed (RFC 9112, section 6). */
+export type BodyFraming = 'none' | 'length' | 'chunked';
+
+/**
+ * How the body of a request that the parser let through is framed.
+ * @throws ProxyError `bad_request`, `transfer_coding_not_supported`
+ */
+export function framingOf(facts: RequestFacts, httpMinor: number): BodyFraming {
+  if (facts.transferEncoding !== undefined) {
+    if (httpMinor === 0) {
+      throw new ProxyError('bad_request', 'An HTTP/1.0 request may not have a Transfer-Encoding.');
+    }
+    if (facts.contentLength !== undefined) {
+      throw new ProxyError('bad_request', 'The request has both a Content-Length and a Transfer-Encoding.');
+    }
+    if (facts.transferEncoding.trim().toLowerCase() !== 'chunked') {
+      throw new ProxyError('transfer_coding_not_supported', 'The only Transfer-Encoding taken is "chunked".');
+    }
+    return 'chunked';
+  }
+  return facts.contentLength === undefined || facts.contentLength === '0' ? 'none' : 'length';
+}
+
+const RESPONSE_HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const responseRole = rememberByName((name): 'pass' | 'drop' | 'connection' | 'content-length' => {
+  if (name === 'connection' || name === 'content-length') return name;
+  return RESPONSE_HOP_BY_HOP.has(name) || name.startsWith('proxy-') ? 'drop' : 'pass';
+});
+
+/** A response head on its way back to the client. */
+export interface ClientHead {
+  /** Field lines to send, in order, case kept. */
+  readonly lines: string[];
+  /** The declared length of the body in bytes; undefined when there is none. */
+  readonly contentLength: number | undefined;
+  /** Names of headers dropped because they held the token. */
+  readonly leaked: readonly string[] | undefined;
+}
+
+/**
+ * The field lines for the client: the upstream's without hop-by-hop ones and without any that give the token back.
+ * `token` is the token's own text; undefined when the request carried none. Bytes come as latin1 text.
+ */
+export function toClientHead(
+  rawLines: readonly (Buffer | string)[],
+  status: number,
+  token: string | undefined,
+): ClientHead {
+  const lines: string[] = [];
+  let contentLength: number | undefined;
+  let leaked: string[] | undefined;
+  let connection: string | undefined;
+  for (let i = 0; i + 1 < rawLines.length; i += 2) {
+    const name = toText(rawLines[i] as Buffer | string);
+    const value = toText(rawLines[i + 1] as Buffer | string);
+    const role = responseRole(name);
+    if (role === 'drop') continue;
+    if (role === 'connection') {
+      connection = join(connection, value);
+      continue;
+    }
+    if (role === 'content-length') {
+      // RFC 9110, section 8.6: no Content-Length in a 1xx or 204 response.
+      if (status < 200 || status === 204) continue;
+      contentLength = Number(value);
+    }
+    if (token !== undefined && value.length >= token.length && value.includes(token)) {
+      leaked ??= [];
+      leaked.push(name);
+      continue;
+    }
+    lines.push(name, value);
+  }
+  const named = connection === undefined ? undefined : namesIn(connection);
+  return { lines: named === undefined ? lines : without(lines, named), contentLength, leaked };
+}
+
+function without(lines: string[], names: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const name = lines[i] as string;
+    // Framing is never a connection's own business: dropping it would change the message.
+    if (names.has(name.toLowerCase()) && name.toLowerCase() !== 'content-length') continue;
+    kept.push(name, lines[i + 1] as string);
+  }
+  return kept;
+}
+
+function toText(bytes: Buffer | string): string {
+  return typeof bytes === 'string' ? bytes : bytes.toString('latin1');
+}

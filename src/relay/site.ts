@@ -1,0 +1,38 @@
+import type { TokenSource } from '../auth/token-source.ts';
+import type { HeaderMode, TimeoutConfig } from '../config/config.ts';
+import type { Gate } from '../gate/gate.ts';
+import type { RouteTable } from '../routing/table.ts';
+import type { PathMapping } from '../routing/target.ts';
+import type { FieldLines } from './heads.ts';
+import type { Transport } from './transport.ts';
+
+/**
+ * A loaded configuration, compiled: who may come in, where requests go, with which tokens. Immutable; a reload builds a
+ * new one and swaps it in, and what is in flight finishes on the old one.
+ */
+export interface Site {
+  readonly gate: Gate;
+  readonly routes: RouteTable<Route>;
+  /** Names of all routes, for the answer to a request that fits none. */
+  readonly routeNames: readonly string[];
+}
+
+/** One route, ready to use. */
+export interface Route extends PathMapping {
+  readonly name: string;
+  readonly host: string | undefined;
+  /** `https://host[:port]`. */
+  readonly upstreamOrigin: string;
+  /** What `Host` says upstream: host, and port where it is not the scheme's own. */
+  readonly upstreamHost: string;
+  /** Undefined for routes that send no token. */
+  readonly tokens: TokenSource | undefined;
+  readonly header: HeaderMode;
+  /** Whether the upstream takes its token from `X-Serverless-Authorization` and leaves `Authorization` to the application. */
+  readonly isServerless: boolean;
+  readonly timeout: TimeoutConfig;
+  /** Lower-case names dropped from requests; undefined when there are none. */
+  readonly removeHeaders: ReadonlySet<string> | undefined;
+  readonly setHeaders: FieldLines;
+  readonly transport: Transport;
+}

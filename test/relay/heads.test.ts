@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  framingOf,
+  type RequestAdditions,
+  readRequestFacts,
+  toClientHead,
+  toUpstreamLines,
+} from '../../src/relay/heads.ts';
+
+const TOKEN = 'Bearer ours';
+const additions: RequestAdditions = {
+  host: 'upstream.example',
+  keepAuthorization: false,
+  credential: { header: 'Authorization', bearer: TOKEN },
+  quotaProject: undefined,
+  forwardedFor: '127.0.0.1',
+  forwardedHost: 'localhost:8080',
+  forwardedProto: 'http',
+  remove: undefined,
+  set: [],
+};
+const OURS = [
+  'X-Forwarded-For',
+  '127.0.0.1',
+  'X-Forwarded-Host',
+  'localhost:8080',
+  'X-Forwarded-Proto',
+  'http',
+];
+
+function forward(lines: string[], change: Partial<RequestAdditions> = {}): string[] {
+  return toUpstreamLines(lines, readRequestFacts(lines), { ...additions, ...change });
+}
+
+test('R27: end-to-end headers keep their count, order and case', () => {
+  const lines = ['X-A', '1', 'accept', 'a', 'X-a', '2', 'Cookie', 'a=b', 'cookie', 'c=d', 'ACCEPT', 'b'];
+  assert.deepEqual(forward(lines), ['Host', 'upstream.example', ...lines, ...OURS, 'Authorization', TOKEN]);
+});
+
+test('R26: hop-by-hop headers and those Connection names don’t go upstream', () => {
+  const lines = [
+    'Host',
+    'localhost',
+    'Connection',
+    'keep-alive, X-Secret',
+    'Keep-Alive',
+    'timeout=5',
+    'Proxy-Connection',
+    'x',
+    'Proxy-Authorization',
+    'x',
+    'Proxy-Anything',
+    'x',
+    'TE',
+    'trailers',
+    'Trailer',
+    'x',
+    'Transfer-Encoding',
+    'chunked',
+    'Upgrade',
+    'h2c',
+    'HTTP2-Settings',
+    'x',
+    'Expect',
+    '100-continue',
+    'x-secret',
+    '1',
+    'X-Kept',
+    '1',
+    'connection',
+    'x-also',
+    'X-Also',
+    '1',
+  ];
+  assert.deepEqual(forward(lines), [
+    'Host',
+    'upstream.example',
+    'X-Kept',
+    '1',
+    ...OURS,
+    'Authorization',
+    TOKEN,
+  ]);
+});
+
+test('R19: a client’s Connection header can’t take the token, the host or the forwarding headers off', () => {
+  for (const named of [
+    'authorization',
+    'x-serverless-authorization',
+    'host',
+    'x-forwarded-for',
+    'proxy-authorization',
+  ]) {
+    for (const header of ['Authorization', 'X-Serverless-Authorization', 'Proxy-Authorization'] as const) {
+      const lines = ['Connection', '', 'connection', `close, ${named}`, 'Authorization', 'Bearer theirs'];
+      const sent = forward(lines, { credential: { header, bearer: TOKEN } });
+      assert.deepEqual(sent, ['Host', 'upstream.example', ...OURS, header, TOKEN]);
+    }
+  }
+});
+
+test('R18: a client’s own credentials never go upstream in replace mode, however they are spelled', () => {
+  const lines = [
+    'Authorization',
+    'Bearer a',
+    'AUTHORIZATION',
+    'Bearer b',
+    'x-serverless-authorization',
+    'Bearer c',
+    'X_Serverless_Authorization',
+    'Bearer d',
+    'X-Serverless_authorization',
+    'Bearer e',
+    'Proxy_Authorization',
+    'Bearer f',
+  ];
+  assert.deepEqual(forward(lines), ['Host', 'upstream.example', ...OURS, 'Authorization', TOKEN]);
+});
+
+test('R39: what a client claims to be forwarding is replaced', () => {
+  const lines = [
+    'X-Forwarded-For',
+    '8.8.8.8',
+    'x-forwarded-proto',
+    'https',
+    'X_Forwarded_For',
+    '8.8.4.4',
+    'Forwarded',
+    'for=8.8.8.8',
+    'X-Forwarded-Anything',
+    'x',
+    'Host',
+    'localhost:8080',
+  ];
+  assert.deepEqual(forward(lines), ['Host', 'upstream.example', ...OURS, 'Authorization', TOKEN]);
+});
+
+test('the client’s Authorization stays beside the token where the route keeps it', () => {
+  const sent = forward(['authorization', 'Basic abc'], {
+    keepAuthorization: true,
+    credential: { header: 'X-Serverless-Authorization', bearer: TOKEN },
+  });
+  assert.deepEqual(sent, [
+    'Host',
+    'upstream.example',
+    'authorization',
+    'Basic abc',
+    ...OURS,
+    'X-Serverless-Authorization',
+    TOKEN,
+  ]);
+});
+
+test('headers set and removed by configuration replace the client’s', () => {
+  const sent = forward(['X-Team', 'theirs', 'Cookie', 'a'], {
+    remove: new Set(['cookie', 'x-team']),
+    set: ['x-team', 'ours'],
+    quotaProject: 'billing',
+  });
+  assert.deepEqual(sent, [
+    'Host',
+    'upstream.example',
+    ...OURS,
+    'x-team',
+    'ours',
+    'X-Goog-User-Project',
+    'billing',
+    'Authorization',
+    TOKEN,
+  ]);
+});
+
+test('headers with an underscore that stand for nothing reserved go on', () => {
+  assert.ok(forward(['X_Custom_Header', '1']).includes('X_Custom_Header'));
+});
+
+test('R30: a Transfer-Encoding other than exactly chunked is refused, and any on HTTP/1.0', () => {
+  const framing = (lines: string[], minor = 1) => framingOf(readRequestFacts(lines), minor);
+  assert.equal(framing(['Transfer-Encoding', 'Chunked ']), 'chunked');
+  assert.throws(() => framing(['Transfer-Encoding', 'gzip, chunked']), {
+    code: 'transfer_coding_not_supported',
+  });
+  assert.throws(() => framing(['Transfer-Encoding', 'chunked', 'Transfer-Encoding', 'chunked']), {
+    code: 'transfer_coding_not_supported',
+  });
+  assert.throws(() => framing(['Transfer-Encoding', 'chunked'], 0), { code: 'bad_request' });
+  assert.throws(() => framing(['Transfer-Encoding', 'chunked', 'Content-Length', '3']), {
+    code: 'bad_request',
+  });
+  assert.equal(framing(['Content-Length', '3']), 'length');
+  assert.equal(framing(['Content-Length', '0']), 'none');
+  assert.equal(framing([]), 'none');
+});
+
+test('R26: hop-by-hop headers and those Connection names don’t come back', () => {
+  const head = toClientHead(
+    [
+      'Connection',
+      'close, X-Hop',
+      'Keep-Alive',
+      'x',
+      'Transfer-Encoding',
+      'chunked',
+      'Proxy-Status',
+      'gcp-bearer-proxy; error=x',
+      'X-Hop',
+      '1',
+      'Trailer',
+      'x',
+      'Upgrade',
+      'h2c',
+      'X-Kept',
+      '1',
+    ],
+    200,
+    undefined,
+  );
+  assert.deepEqual(head.lines, ['X-Kept', '1']);
+});
+
+test('R27: Set-Cookie lines come back one by one, in order and case', () => {
+  const lines = [
+    'Set-Cookie',
+    'a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT',
+    'X-B',
+    '1',
+    'set-cookie',
+    'b=2',
+    'x-b',
+    '2',
+  ];
+  assert.deepEqual(
+    toClientHead(
+      lines.map((text) => Buffer.from(text)),
+      200,
+      undefined,
+    ).lines,
+    lines,
+  );
+});
+
+test('R36: Content-Length stays on a HEAD or 304 response and goes from a 204', () => {
+  assert.deepEqual(toClientHead(['Content-Length', '5'], 304, undefined).lines, ['Content-Length', '5']);
+  assert.deepEqual(toClientHead(['Content-Length', '5'], 204, undefined).lines, []);
+  assert.equal(toClientHead(['Content-Length', '5'], 200, undefined).contentLength, 5);
+});
+
+test('a response’s Connection header can’t take its framing off', () => {
+  assert.deepEqual(
+    toClientHead(['Connection', 'content-length', 'Content-Length', '5'], 200, undefined).lines,
+    ['Content-Length', '5'],
+  );
+});
+
+test('R23: a response header that gives the token back is dropped', () => {
+  const head = toClientHead(['X-Echo', 'was: Bearer s3cret!', 'X-Ok', 'Bearer s3cre'], 200, 's3cret');
+  assert.deepEqual(head.lines, ['X-Ok', 'Bearer s3cre']);
+  assert.deepEqual(head.leaked, ['X-Echo']);
+});

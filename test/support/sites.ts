@@ -1,0 +1,78 @@
+import type { HeldToken, TokenSource } from '../../src/auth/token-source.ts';
+import { createGate } from '../../src/gate/gate.ts';
+import type { RequestHead } from '../../src/relay/decide.ts';
+import type { Route, Site } from '../../src/relay/site.ts';
+import { createRouteTable } from '../../src/routing/table.ts';
+
+/** A token that is always valid. */
+export function heldToken(value: string): HeldToken {
+  return {
+    value,
+    bearer: `Bearer ${value}`,
+    identity: undefined,
+    quotaProject: undefined,
+    ageMs: () => 0,
+    remainingMs: () => 3_600_000,
+  };
+}
+
+/** A source that always has its token. */
+export function staticTokens(value: string, audience = 'https://upstream.example'): TokenSource {
+  const token = heldToken(value);
+  return {
+    request: { kind: 'id', audience },
+    current: () => token,
+    obtain: async () => token,
+    status: () => ({ state: 'valid', identity: undefined, remainingMs: 3_600_000, error: undefined }),
+  };
+}
+
+/** A route to `https://upstream.example` at `/`; its transport fails the test that sends anything. */
+export function route(change: Partial<Route> = {}): Route {
+  return {
+    name: '/',
+    host: undefined,
+    path: '/',
+    stripPath: true,
+    basePath: '/',
+    upstreamOrigin: 'https://upstream.example',
+    upstreamHost: 'upstream.example',
+    tokens: staticTokens('token'),
+    header: 'auto',
+    isServerless: true,
+    timeout: { connectMs: 5_000, headersMs: 0, idleMs: 0 },
+    removeHeaders: undefined,
+    setHeaders: [],
+    transport: {
+      send: () => {
+        throw new Error('this test sends nothing');
+      },
+      close: async () => {},
+      destroy: async () => {},
+    },
+    ...change,
+  };
+}
+
+/** A site with these routes and the default gate. */
+export function site(...routes: Route[]): Site {
+  return {
+    gate: createGate({ bound: ['localhost'], names: [], origins: [] }),
+    routes: createRouteTable(routes),
+    routeNames: routes.map(({ name }) => name),
+  };
+}
+
+/** A `GET /` from curl. */
+export function requestHead(change: Partial<RequestHead> = {}): RequestHead {
+  return {
+    method: 'GET',
+    target: '/',
+    httpMajor: 1,
+    httpMinor: 1,
+    lines: ['Host', 'localhost:8080', 'User-Agent', 'curl/8.0', 'Accept', '*/*'],
+    peer: '127.0.0.1',
+    scheme: 'http',
+    ...change,
+  };
+}
