@@ -78,7 +78,11 @@ function crossSite(arrival: Arrival, authority: Authority): Verdict {
   );
 }
 
-function refuse(code: 'bad_host' | 'host_not_allowed' | 'origin_not_allowed' | 'cross_site_request', message: string, hint?: string): Verdict {
+function refuse(
+  code: 'bad_host' | 'host_not_allowed' | 'origin_not_allowed' | 'cross_site_request',
+  message: string,
+  hint?: string,
+): Verdict {
   return { kind: 'refuse', error: new ProxyError(code, message, { hint }) };
 }
 

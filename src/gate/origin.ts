@@ -33,11 +33,15 @@ export function formatOrigin(origin: Origin): string {
  */
 export function createOriginCheck(
   allowed: readonly string[],
-): (value: string, own: { readonly scheme: 'http' | 'https'; readonly name: string; readonly port: string }) => boolean {
+): (
+  value: string,
+  own: { readonly scheme: 'http' | 'https'; readonly name: string; readonly port: string },
+) => boolean {
   const listed = new Set(
     allowed.map((value) => {
       const origin = parseOrigin(value);
-      if (origin === undefined) throw new TypeError(`"${value}" is not an origin such as https://app.example.com`);
+      if (origin === undefined)
+        throw new TypeError(`"${value}" is not an origin such as https://app.example.com`);
       return formatOrigin(origin);
     }),
   );
@@ -46,7 +50,9 @@ export function createOriginCheck(
     if (origin === undefined) return false;
     if (isLoopbackName(origin.name) || listed.has(formatOrigin(origin))) return true;
     return (
-      origin.scheme === own.scheme && origin.name === own.name && origin.port === (own.port || defaultPort(own.scheme))
+      origin.scheme === own.scheme &&
+      origin.name === own.name &&
+      origin.port === (own.port || defaultPort(own.scheme))
     );
   };
 }

@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Arrival, createGate } from '../../src/gate/gate.ts';
 
-const gate = createGate({ bound: ['localhost'], names: ['dev.example.test'], origins: ['https://app.example.com'] });
+const gate = createGate({
+  bound: ['localhost'],
+  names: ['dev.example.test'],
+  origins: ['https://app.example.com'],
+});
 
 function arrive(headers: Partial<Arrival> = {}) {
   return gate({
@@ -70,14 +74,22 @@ test('a page on a listed origin is let in, and so is one the proxy itself served
   assert.equal(codeOf({ origin: 'https://app.example.com', fetchSite: 'cross-site' }), 'admit');
   assert.equal(codeOf({ origin: 'https://app.example.com:443' }), 'admit');
   assert.equal(codeOf({ origin: 'http://dev.example.test:8080', host: 'dev.example.test:8080' }), 'admit');
-  assert.equal(codeOf({ origin: 'http://dev.example.test:9090', host: 'dev.example.test:8080' }), 'origin_not_allowed');
+  assert.equal(
+    codeOf({ origin: 'http://dev.example.test:9090', host: 'dev.example.test:8080' }),
+    'origin_not_allowed',
+  );
 });
 
 test('R6: a cross-site request without an origin is refused', () => {
   for (const fetchSite of ['cross-site', 'Cross-Site', 'nonsense', 'none, cross-site']) {
-    assert.equal(codeOf({ fetchSite, fetchMode: 'no-cors', fetchDest: 'image' }), 'cross_site_request', fetchSite);
+    assert.equal(
+      codeOf({ fetchSite, fetchMode: 'no-cors', fetchDest: 'image' }),
+      'cross_site_request',
+      fetchSite,
+    );
   }
-  for (const fetchSite of ['none', 'same-origin', 'same-site']) assert.equal(codeOf({ fetchSite }), 'admit', fetchSite);
+  for (const fetchSite of ['none', 'same-origin', 'same-site'])
+    assert.equal(codeOf({ fetchSite }), 'admit', fetchSite);
 });
 
 test('R6: a person who followed a link from another site is asked, a frame or a form is refused', () => {
@@ -98,7 +110,10 @@ test('refusals name the line to add to the configuration', () => {
   const host = arrive({ host: 'my.test' });
   assert.match(host.kind === 'refuse' ? (host.error.hint ?? '') : '', /gate: \{ hosts: \["my\.test"\] \}/);
   const origin = arrive({ origin: 'https://my.test' });
-  assert.match(origin.kind === 'refuse' ? (origin.error.hint ?? '') : '', /gate: \{ origins: \["https:\/\/my\.test"\] \}/);
+  assert.match(
+    origin.kind === 'refuse' ? (origin.error.hint ?? '') : '',
+    /gate: \{ origins: \["https:\/\/my\.test"\] \}/,
+  );
 });
 
 test('R4: no Host and no Origin, however malformed, makes the gate throw (10,000 random ones)', () => {

@@ -1,0 +1,24 @@
+/**
+ * A request target fit for a log: the path, and of the query the names only.
+ * `/orders?id=7&user=ann` becomes `/orders?id=…&user=…`.
+ */
+export function redactTarget(target: string): string {
+  const mark = target.indexOf('?');
+  if (mark === -1) return target;
+  const query = target.slice(mark + 1);
+  if (query === '') return target;
+  const names = query.split('&').map((pair) => {
+    const equals = pair.indexOf('=');
+    return equals === -1 ? '…' : `${pair.slice(0, equals)}=…`;
+  });
+  return `${target.slice(0, mark)}?${names.join('&')}`;
+}
+
+/** Anything shaped like a JWT, a Google access token, a refresh token, or the value of a bearer credential. */
+const SECRET =
+  /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\bya29\.[\w.-]{10,}|\b1\/\/0[\w-]{10,}|\bGOCSPX-[\w-]+|(?<=\bbearer\s+)[\w.~+/=-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----/gi;
+
+/** The text with everything that looks like a credential replaced: the last net under messages made by others. */
+export function redactSecrets(text: string): string {
+  return text.replace(SECRET, '[redacted]');
+}
