@@ -104,18 +104,16 @@ async function createPrettyStream(
     ignore: 'pid,hostname,requestId,method,target,route,status,upstreamMs,totalMs,tokenAgeS,error',
     customPrettifiers: { time: (time) => String(time), level: () => '' },
     messageFormat: (log, messageKey) => {
-      if (typeof log['method'] !== 'string') return String(log[messageKey]);
+      if (typeof log.method !== 'string') return String(log[messageKey]);
       const timings = [
-        log['upstreamMs'] === undefined ? undefined : `upstream ${log['upstreamMs']} ms`,
-        log['tokenAgeS'] === undefined ? undefined : `token ${formatAge(Number(log['tokenAgeS']))} old`,
+        log.upstreamMs === undefined ? undefined : `upstream ${log.upstreamMs} ms`,
+        log.tokenAgeS === undefined ? undefined : `token ${formatAge(Number(log.tokenAgeS))} old`,
       ].filter((part) => part !== undefined);
       const why =
-        log['error'] === undefined
-          ? ''
-          : `  ${log['error']}: ${String(log[messageKey])} [${log['requestId']}]`;
-      const route = log['route'] === undefined ? '' : `  -> ${log['route']}`;
+        log.error === undefined ? '' : `  ${log.error}: ${String(log[messageKey])} [${log.requestId}]`;
+      const route = log.route === undefined ? '' : `  -> ${log.route}`;
       const details = timings.length === 0 ? '' : ` (${timings.join(', ')})`;
-      return `${log['method']} ${log['target']} ${log['status']}  ${log['totalMs']} ms${details}${route}${why}`;
+      return `${log.method} ${log.target} ${log.status}  ${log.totalMs} ms${details}${route}${why}`;
     },
   });
 }

@@ -16,7 +16,7 @@ export function redactTarget(target: string): string {
 
 /** Anything shaped like a JWT, a Google access token, a refresh token, or the value of a bearer credential. */
 const SECRET =
-  /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\bya29\.[\w.-]{10,}|\b1\/\/0[\w-]{10,}|\bGOCSPX-[\w-]+|(?<=\bbearer\s+)[\w.~+/=-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----/gi;
+  /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\bya29\.[\w.-]{10,}|\b1\/\/0[\w-]{10,}|\bGOCSPX-[\w-]+|(?<=\bbearer\s+)[\w.~+/=-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/gi;
 
 /** The text with everything that looks like a credential replaced: the last net under messages made by others. */
 export function redactSecrets(text: string): string {

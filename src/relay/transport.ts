@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { Client, type Dispatcher } from 'undici';
 import type { TimeoutConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
+import { toUpstreamError } from './upstream-failure.ts';
 
 /** Carries requests to one upstream origin. */
 export interface Transport {
@@ -171,7 +172,7 @@ class Carriage implements Dispatcher.DispatchHandler, Sending {
   }
 
   onResponseError(_controller: unknown, error: unknown): void {
-    this.fail(toProxyError(error, this.#origin));
+    this.fail(toUpstreamError(error, this.#origin));
   }
 
   fail(error: ProxyError): void {
@@ -180,104 +181,4 @@ class Carriage implements Dispatcher.DispatchHandler, Sending {
     this.#release();
     this.#receiver.onError(error);
   }
-}
-
-const DNS_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME']);
-const ROUTING_CODES = new Set([
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EHOSTDOWN',
-  'ENETDOWN',
-  'EADDRNOTAVAIL',
-  'EACCES',
-  'EPERM',
-]);
-const RESET_CODES = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ECONNABORTED',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CLOSED',
-  'UND_ERR_DESTROYED',
-  'UND_ERR_ABORTED',
-]);
-const BAD_RESPONSE_CODES = new Set([
-  'UND_ERR_HEADERS_OVERFLOW',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-]);
-const TLS_CODE =
-  /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
-
-/** Names a transport's failure. What undici says is kept as the cause, never shown to clients. */
-function toProxyError(cause: unknown, origin: string): ProxyError {
-  const code = codeOf(cause);
-  if (code === 'ECONNREFUSED') {
-    return new ProxyError('upstream_refused', `${origin} refused the connection.`, {
-      hint: 'Is the service running, and is the port right?',
-      cause,
-    });
-  }
-  if (DNS_CODES.has(code)) {
-    return new ProxyError('upstream_dns', `The host name of ${origin} could not be resolved (${code}).`, {
-      hint: 'Check the upstream in the configuration, and the network.',
-      cause,
-    });
-  }
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
-    return new ProxyError('connect_timeout', `${origin} did not accept a connection in time.`, { cause });
-  }
-  if (ROUTING_CODES.has(code)) {
-    return new ProxyError('upstream_unreachable', `${origin} can't be reached (${code}).`, { cause });
-  }
-  if (TLS_CODE.test(code)) {
-    return new ProxyError(
-      'tls_error',
-      `The TLS connection to ${origin} failed (${code}); nothing was sent.`,
-      {
-        hint: 'For a private certificate authority, name its certificate in NODE_EXTRA_CA_CERTS.',
-        cause,
-      },
-    );
-  }
-  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
-    return new ProxyError(
-      'upstream_timeout',
-      `${origin} did not answer within the route's headers timeout.`,
-      {
-        hint: 'Raise timeout.headers of the route if the service needs longer.',
-        cause,
-      },
-    );
-  }
-  if (code === 'UND_ERR_BODY_TIMEOUT') {
-    return new ProxyError(
-      'upstream_timeout',
-      `${origin} stopped sending for longer than the route's idle timeout.`,
-      { cause },
-    );
-  }
-  if (BAD_RESPONSE_CODES.has(code) || code.startsWith('HPE_')) {
-    return new ProxyError(
-      'bad_upstream_response',
-      `${origin} sent a response that is not valid HTTP/1.1 (${code}).`,
-      { cause },
-    );
-  }
-  if (RESET_CODES.has(code)) {
-    return new ProxyError(
-      'upstream_reset',
-      `${origin} closed the connection before its response was complete.`,
-      { cause },
-    );
-  }
-  if (code === 'UND_ERR_INVALID_ARG') {
-    return new ProxyError('bad_request', `The request can't be sent to ${origin} as HTTP/1.1.`, { cause });
-  }
-  return new ProxyError('internal', `The request to ${origin} failed inside the proxy.`, { cause });
-}
-
-function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
-  return typeof error.code === 'string' ? error.code : '';
 }

@@ -1,0 +1,101 @@
+import { type ErrorCode, ProxyError } from '../errors.ts';
+
+interface Failure {
+  readonly code: ErrorCode;
+  /** The sentence, after the upstream's origin; `code` is the system's or library's own name for the fault. */
+  say(code: string): string;
+  readonly hint?: string;
+}
+
+const REFUSED: Failure = {
+  code: 'upstream_refused',
+  say: () => 'refused the connection',
+  hint: 'Is the service running, and is the port right?',
+};
+const DNS: Failure = {
+  code: 'upstream_dns',
+  say: (code) => `has a host name that could not be resolved (${code})`,
+  hint: 'Check the upstream in the configuration, and the network.',
+};
+const CONNECT_TIMEOUT: Failure = {
+  code: 'connect_timeout',
+  say: () => 'did not accept a connection in time',
+};
+const UNREACHABLE: Failure = { code: 'upstream_unreachable', say: (code) => `can't be reached (${code})` };
+const RESET: Failure = {
+  code: 'upstream_reset',
+  say: () => 'closed the connection before its response was complete',
+};
+const BAD_RESPONSE: Failure = {
+  code: 'bad_upstream_response',
+  say: (code) => `sent a response that is not valid HTTP/1.1 (${code || 'unreadable'})`,
+};
+const TLS: Failure = {
+  code: 'tls_error',
+  say: (code) => `could not be trusted over TLS (${code}); nothing was sent`,
+  hint: 'For a private certificate authority, name its certificate in NODE_EXTRA_CA_CERTS.',
+};
+const INTERNAL: Failure = { code: 'internal', say: () => 'could not be asked: the proxy failed inside' };
+
+const FAILURES: Readonly<Record<string, Failure>> = {
+  ECONNREFUSED: REFUSED,
+  ENOTFOUND: DNS,
+  EAI_AGAIN: DNS,
+  EAI_FAIL: DNS,
+  EAI_NODATA: DNS,
+  EAI_NONAME: DNS,
+  UND_ERR_CONNECT_TIMEOUT: CONNECT_TIMEOUT,
+  ETIMEDOUT: CONNECT_TIMEOUT,
+  EHOSTUNREACH: UNREACHABLE,
+  ENETUNREACH: UNREACHABLE,
+  EHOSTDOWN: UNREACHABLE,
+  ENETDOWN: UNREACHABLE,
+  EADDRNOTAVAIL: UNREACHABLE,
+  EACCES: UNREACHABLE,
+  EPERM: UNREACHABLE,
+  UND_ERR_HEADERS_TIMEOUT: {
+    code: 'upstream_timeout',
+    say: () => "did not answer within the route's headers timeout",
+    hint: 'Raise timeout.headers of the route if the service needs longer.',
+  },
+  UND_ERR_BODY_TIMEOUT: {
+    code: 'upstream_timeout',
+    say: () => "stopped sending for longer than the route's idle timeout",
+    hint: 'Raise timeout.idle of the route if the service may be silent for longer.',
+  },
+  UND_ERR_HEADERS_OVERFLOW: BAD_RESPONSE,
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: BAD_RESPONSE,
+  ECONNRESET: RESET,
+  EPIPE: RESET,
+  ECONNABORTED: RESET,
+  UND_ERR_SOCKET: RESET,
+  UND_ERR_CLOSED: RESET,
+  UND_ERR_DESTROYED: RESET,
+  UND_ERR_ABORTED: RESET,
+  UND_ERR_INVALID_ARG: { code: 'bad_request', say: () => "can't be sent this request as HTTP/1.1" },
+};
+
+const TLS_CODE =
+  /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
+
+/**
+ * Names what went wrong between the proxy and an upstream.
+ * @param cause what the transport threw; kept as the error's cause, never shown to clients
+ * @param origin the upstream's
+ */
+export function toUpstreamError(cause: unknown, origin: string): ProxyError {
+  const code = codeOf(cause);
+  const { code: name, say, hint } = findFailure(code, cause);
+  return new ProxyError(name, `${origin} ${say(code)}.`, { hint, cause });
+}
+
+function findFailure(code: string, cause: unknown): Failure {
+  if (cause instanceof Error && cause.name === 'HTTPParserError') return BAD_RESPONSE;
+  if (TLS_CODE.test(code)) return TLS;
+  return (Object.hasOwn(FAILURES, code) ? FAILURES[code] : undefined) ?? INTERNAL;
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, connect, createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+
+/** An HTTP upstream on a free loopback port; closed after the test. */
+export async function startUpstream(
+  t: TestContext,
+  handler: RequestListener,
+): Promise<{ origin: string; server: Server }> {
+  const server = createHttpServer(handler);
+  await listenOnLoopback(t, server, () => server.closeAllConnections());
+  return { origin: originOf(server), server };
+}
+
+/** A TCP upstream that does just what it is told; closed after the test. */
+export async function startRawUpstream(
+  t: TestContext,
+  onConnection: (socket: Socket) => void,
+): Promise<{ origin: string; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    onConnection(socket);
+  });
+  await listenOnLoopback(t, server, () => {
+    for (const socket of sockets) socket.destroy();
+  });
+  return { origin: originOf(server), sockets };
+}
+
+async function listenOnLoopback(t: TestContext, server: NetServer, disconnect: () => void): Promise<void> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(async () => {
+    const closed = once(server, 'close');
+    server.close();
+    disconnect();
+    await closed;
+  });
+}
+
+function originOf(server: NetServer): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A port nobody listens on: taken, then given back. */
+export async function closedPort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Sends bytes and gives back everything that arrives until the other side closes. */
+export async function exchangeBytes(origin: string, bytes: string): Promise<string> {
+  const socket = connectTo(origin);
+  socket.write(bytes, 'latin1');
+  return readToEnd(socket);
+}
+
+export function connectTo(origin: string): Socket {
+  const { hostname, port } = new URL(origin);
+  return connect(Number(port), hostname.replace(/^\[|\]$/g, ''));
+}
+
+/** Everything a socket receives until it is closed; a reset counts as closed. */
+export async function readToEnd(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('error', () => {});
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+/** Resolves once what a socket has received contains `text`. */
+export async function readUntil(socket: Socket, text: string): Promise<string> {
+  let received = '';
+  for await (const [chunk] of onData(socket)) {
+    received += chunk.toString('latin1');
+    if (received.includes(text)) return received;
+  }
+  throw new Error(`closed before ${JSON.stringify(text)} arrived: ${JSON.stringify(received)}`);
+}
+
+async function* onData(socket: Socket): AsyncGenerator<[Buffer]> {
+  for (;;) {
+    const aborter = new AbortController();
+    const next = await Promise.race([
+      once(socket, 'data', { signal: aborter.signal }) as Promise<[Buffer]>,
+      once(socket, 'close', { signal: aborter.signal }).then(() => undefined),
+    ]);
+    aborter.abort();
+    if (next === undefined) return;
+    yield next;
+  }
+}
+
+/** The body of a request or response, whole. */
+export async function readBody(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+export type { IncomingMessage, ServerResponse, Socket };
