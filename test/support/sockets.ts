@@ -4,7 +4,6 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
-  type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server as NetServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -76,34 +75,34 @@ export function connectTo(origin: string): Socket {
 
 /** Everything a socket receives until it is closed; a reset counts as closed. */
 export async function readToEnd(socket: Socket): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk) => chunks.push(chunk));
+  let received = '';
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.toString('latin1');
+  });
   socket.on('error', () => {});
   await once(socket, 'close');
-  return Buffer.concat(chunks).toString('latin1');
+  return received;
 }
 
-/** Resolves once what a socket has received contains `text`. */
-export async function readUntil(socket: Socket, text: string): Promise<string> {
-  let received = '';
-  for await (const [chunk] of onData(socket)) {
-    received += chunk.toString('latin1');
-    if (received.includes(text)) return received;
-  }
-  throw new Error(`closed before ${JSON.stringify(text)} arrived: ${JSON.stringify(received)}`);
-}
-
-async function* onData(socket: Socket): AsyncGenerator<[Buffer]> {
-  for (;;) {
-    const aborter = new AbortController();
-    const next = await Promise.race([
-      once(socket, 'data', { signal: aborter.signal }) as Promise<[Buffer]>,
-      once(socket, 'close', { signal: aborter.signal }).then(() => undefined),
-    ]);
-    aborter.abort();
-    if (next === undefined) return;
-    yield next;
-  }
+/** Resolves with what a socket has received from now on once that contains `text`. */
+export function readUntil(socket: Socket, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const stop = (): void => {
+      socket.off('data', onData).off('close', onClose);
+    };
+    const onData = (chunk: Buffer): void => {
+      received += chunk.toString('latin1');
+      if (!received.includes(text)) return;
+      stop();
+      resolve(received);
+    };
+    const onClose = (): void => {
+      stop();
+      reject(new Error(`closed before ${JSON.stringify(text)} arrived: ${JSON.stringify(received)}`));
+    };
+    socket.on('data', onData).on('close', onClose);
+  });
 }
 
 /** The body of a request or response, whole. */
@@ -112,5 +111,3 @@ export async function readBody(message: IncomingMessage): Promise<Buffer> {
   for await (const chunk of message) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
-
-export type { IncomingMessage, ServerResponse, Socket };

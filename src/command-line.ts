@@ -1,0 +1,324 @@
+import yargs, { type Argv } from 'yargs';
+import type { Io } from './commands/io.ts';
+import { nearest } from './config/nearest.ts';
+import type { ConfigFlags } from './config/resolve.ts';
+import { isProxyError, ProxyError } from './errors.ts';
+import { redactSecrets } from './observe/redact.ts';
+import { readVersion } from './version.ts';
+
+const COMMANDS = ['start', 'check', 'token', 'emulate', 'schema'] as const;
+
+/** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
+export async function main(): Promise<void> {
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(
+      `gcp-bearer-proxy: unexpected error\n${redactSecrets(error.stack ?? error.message)}\n`,
+    );
+    process.exit(1);
+  });
+  const code = await runCommandLine(process.argv.slice(2), createIo()).catch((error: unknown) => {
+    process.stderr.write(renderFailure(error));
+    return isProxyError(error) ? error.exitCode : 1;
+  });
+  // What is still open now (a keep-alive socket, say) is of no more use; what was written has to be out first.
+  process.stdout.write('', () => process.exit(code));
+}
+
+/** The process as the commands see it. */
+function createIo(): Io {
+  const controller = new AbortController();
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signals += 1;
+    if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143);
+    controller.abort(signal);
+  };
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    colour: process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
+    get stop() {
+      // Only commands that ask are stopped gently; the others end at the first signal, as programs do.
+      if (process.listenerCount('SIGINT') === 0) {
+        process.on('SIGINT', onSignal);
+        process.on('SIGTERM', onSignal);
+      }
+      return controller.signal;
+    },
+  };
+}
+
+function renderFailure(error: unknown): string {
+  if (!isProxyError(error)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `gcp-bearer-proxy: unexpected error\n${redactSecrets(text)}\n`;
+  }
+  return `gcp-bearer-proxy: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`;
+}
+
+/**
+ * Runs one command line.
+ * @param args what follows the program's name
+ * @returns the exit code
+ * @throws ProxyError
+ */
+export async function runCommandLine(args: readonly string[], io: Io): Promise<number> {
+  let code = 0;
+  const parser = yargs([...args])
+    .scriptName('gcp-bearer-proxy')
+    .usage('Relays local requests to private Google Cloud services with a fresh Google token on each.')
+    .command(
+      ['start [routes..]', '$0'],
+      'run the proxy',
+      (y) =>
+        withConfigFlags(y)
+          .positional('routes', {
+            type: 'string',
+            array: true,
+            describe: 'https://SERVICE or /path=https://SERVICE',
+          })
+          .option('json-ready', {
+            type: 'boolean',
+            default: false,
+            describe: 'print one JSON line on stdout once ready',
+          })
+          .option('quiet', {
+            alias: 'q',
+            type: 'boolean',
+            default: false,
+            describe: 'only warnings and errors',
+          })
+          .example('$0', 'run proxy.yaml of this folder')
+          .example('$0 https://orders-abc-an.a.run.app', 'one service, no file')
+          .example('$0 /orders=https://... /users=https://...', 'several services, no file'),
+      async (argv) => {
+        const routes = argv.routes ?? [];
+        refuseMistypedCommand(routes);
+        const { runStart } = await import('./commands/start.ts');
+        code = await runStart(
+          { flags: toConfigFlags(argv), routes, jsonReady: argv.jsonReady, quiet: argv.quiet },
+          io,
+        );
+      },
+    )
+    .command(
+      'check [routes..]',
+      'explain the configuration and every mistake in it',
+      (y) =>
+        withConfigFlags(y)
+          .positional('routes', { type: 'string', array: true, describe: 'as for start' })
+          .option('json', { type: 'boolean', default: false, describe: 'for scripts' }),
+      async (argv) => {
+        const { runCheck } = await import('./commands/check.ts');
+        code = await runCheck(
+          { ...toConfigFlags(argv), json: argv.json, positionals: argv.routes ?? [] },
+          io,
+        );
+      },
+    )
+    .command(
+      'token [target]',
+      'print a token for a route or an audience',
+      (y) =>
+        withConfigFlags(y)
+          .positional('target', {
+            type: 'string',
+            describe: 'a route (/orders) or an audience (https://...)',
+          })
+          .option('access', {
+            type: 'boolean',
+            default: false,
+            describe: 'an OAuth access token instead of an ID token',
+          })
+          .option('scopes', { type: 'string', array: true, describe: 'scopes of the access token' })
+          .option('credentials', {
+            type: 'string',
+            describe: 'which credentials of the configuration to use',
+          })
+          .option('claims', {
+            type: 'boolean',
+            describe: 'the decoded claims instead of the token',
+          })
+          .option('header', { type: 'boolean', describe: 'a ready Authorization header' })
+          .option('json', {
+            type: 'boolean',
+            describe: 'token, expiry, identity and project',
+          })
+          .conflicts({ claims: ['header', 'json'], header: 'json' })
+          .example('curl -H "$($0 token /orders --header)" https://...', 'call a service directly'),
+      async (argv) => {
+        const { runToken } = await import('./commands/token.ts');
+        const { target, access, scopes, credentials, claims, header, json } = argv;
+        const form = claims ? 'claims' : header ? 'header' : json ? 'json' : 'token';
+        code = await runToken({ flags: toConfigFlags(argv), target, access, scopes, credentials, form }, io);
+      },
+    )
+    .command(
+      'emulate [services..]',
+      'private services and Google’s token endpoints, offline',
+      (y) =>
+        y
+          .positional('services', {
+            type: 'string',
+            array: true,
+            describe: 'which services to run; all if left out',
+          })
+          .option('dir', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'write ready-to-use credential files there',
+          })
+          .option('port', {
+            type: 'number',
+            requiresArg: true,
+            default: 0,
+            describe: 'port of the Google endpoints; 0 for any',
+          })
+          .option('json-ready', {
+            type: 'boolean',
+            default: false,
+            describe: 'print one JSON line on stdout once ready',
+          })
+          .example('$0 emulate --dir /tmp/google', 'then point any Google client at the files in it'),
+      async (argv) => {
+        const { runEmulate } = await import('./commands/emulate.ts');
+        const { dir, services } = argv;
+        const port = checkPort(argv.port) ?? 0;
+        code = await runEmulate(
+          {
+            port,
+            jsonReady: argv.jsonReady,
+            ...(dir !== undefined && { dir }),
+            ...(services?.length && { services }),
+          },
+          io,
+        );
+      },
+    )
+    .command(
+      'schema',
+      'print the JSON Schema of the configuration file',
+      (y) =>
+        y.option('output', { type: 'string', requiresArg: true, describe: 'write it to a file instead' }),
+      async (argv) => {
+        const { runSchema } = await import('./commands/schema.ts');
+        code = await runSchema({ ...(argv.output !== undefined && { output: argv.output }) }, io);
+      },
+    )
+    .strictOptions()
+    .version(readVersion())
+    .alias('version', 'V')
+    .help()
+    .alias('help', 'h')
+    .epilogue('Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials, 5 address in use.')
+    .wrap(110)
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message, error) => {
+      throw error ?? toUsageError(message, args);
+    });
+  await parser.parseAsync([...args], {}, (_error, _argv, output) => {
+    if (output !== '') io.stdout.write(`${output}\n`);
+  });
+  return code;
+}
+
+function withConfigFlags<T>(y: Argv<T>) {
+  return y
+    .option('config', { alias: 'c', type: 'string', requiresArg: true, describe: 'configuration file' })
+    .option('listen', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'HOST:PORT to listen on; may repeat',
+    })
+    .option('port', {
+      alias: 'p',
+      type: 'number',
+      requiresArg: true,
+      describe: 'port to listen on; 0 for any free one',
+    })
+    .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of the admin port, or off' })
+    .option('allow-unauthenticated-clients', {
+      type: 'boolean',
+      describe: 'listen beyond loopback although anyone there then acts as you',
+    });
+}
+
+interface ParsedFlags {
+  readonly config: string | undefined;
+  readonly listen: string[] | undefined;
+  readonly port: number | undefined;
+  readonly admin: string | undefined;
+  readonly allowUnauthenticatedClients: boolean | undefined;
+}
+
+function toConfigFlags({
+  config,
+  listen,
+  port,
+  admin,
+  allowUnauthenticatedClients,
+}: ParsedFlags): ConfigFlags {
+  const checkedPort = checkPort(port);
+  return {
+    ...(config !== undefined && { config }),
+    ...(listen !== undefined && { listen }),
+    ...(checkedPort !== undefined && { port: checkedPort }),
+    ...(admin !== undefined && { admin }),
+    ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
+  };
+}
+
+function checkPort(port: number | undefined): number | undefined {
+  if (port === undefined || (Number.isInteger(port) && port >= 0 && port <= 65_535)) return port;
+  throw new ProxyError('usage', '--port takes a whole number from 0 to 65535.', {
+    hint: '--port 0 takes any free port.',
+  });
+}
+
+/** A bare word where a route was expected was meant to be a command. */
+function refuseMistypedCommand(routes: readonly string[]): void {
+  const word = routes.find((route) => /^[\w-]+$/.test(route));
+  if (word === undefined) return;
+  const guess = nearest(word, COMMANDS);
+  throw new ProxyError('usage', `"${word}" is neither a command nor a route.`, {
+    hint:
+      guess === undefined
+        ? `Commands: ${COMMANDS.join(', ')}. Routes: https://SERVICE or /path=https://SERVICE.`
+        : `Did you mean "gcp-bearer-proxy ${guess}"?`,
+  });
+}
+
+const FLAGS = [
+  'config',
+  'listen',
+  'port',
+  'admin',
+  'allow-unauthenticated-clients',
+  'json-ready',
+  'quiet',
+  'json',
+  'access',
+  'scopes',
+  'credentials',
+  'claims',
+  'header',
+  'dir',
+  'output',
+  'help',
+  'version',
+] as const;
+
+function toUsageError(message: string, args: readonly string[]): ProxyError {
+  const unknown = /^Unknown arguments?: (\S+?)(?:,|$)/.exec(message)?.[1];
+  if (unknown === undefined)
+    return new ProxyError('usage', message, { hint: 'gcp-bearer-proxy --help shows how.' });
+  const typed = args.find((arg) => arg.replace(/^-+/, '').split('=', 1)[0] === unknown) ?? `--${unknown}`;
+  const guess = nearest(unknown, FLAGS);
+  return new ProxyError('usage', `There is no flag ${typed.split('=', 1)[0]}.`, {
+    hint: guess === undefined ? 'gcp-bearer-proxy --help lists them.' : `Did you mean --${guess}?`,
+  });
+}

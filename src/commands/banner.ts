@@ -1,0 +1,54 @@
+import { styleText } from 'node:util';
+import type { RouteSummary, RunningProxy } from '../proxy.ts';
+
+export interface BannerOptions {
+  readonly proxy: Pick<RunningProxy, 'url' | 'adminUrl' | 'routes' | 'warnings'>;
+  readonly version: string;
+  /** Where the configuration came from. */
+  readonly source: string;
+  readonly colour: boolean;
+}
+
+/** What a person wants to see when the proxy is up: where it is, what it does as whom, and a line to try it with. */
+export function renderBanner({ proxy, version, source, colour }: BannerOptions): string {
+  const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
+    colour ? styleText(style, text, { validateStream: false }) : text;
+  const width = Math.max(...proxy.routes.map(({ name }) => name.length), 5);
+  const lines = [
+    '',
+    `  ${paint('bold', 'gcp-bearer-proxy')} ${version}   ${paint('dim', source)}`,
+    '',
+    `  ${paint(['bold', 'cyan'], proxy.url)}`,
+    '',
+  ];
+  for (const route of proxy.routes) {
+    lines.push(`  ${paint('bold', route.name.padEnd(width))}  ${paint('dim', '->')} ${route.upstream}`);
+    const pad = ' '.repeat(width + 4);
+    lines.push(`${pad}${paint('dim', describeToken(route))}`);
+    const error = route.status()?.error;
+    if (error !== undefined) {
+      lines.push(`${pad}${paint('red', `no token: ${error.message}`)}`);
+      if ('hint' in error && typeof error.hint === 'string')
+        lines.push(`${pad}${paint('yellow', error.hint)}`);
+    }
+  }
+  if (proxy.adminUrl !== undefined) lines.push('', `  ${paint('dim', 'admin')}  ${proxy.adminUrl}`);
+  if (proxy.warnings.length > 0) lines.push('');
+  for (const { route, message, hint } of proxy.warnings) {
+    lines.push(`  ${paint('yellow', 'warning')}  ${route === undefined ? '' : `${route}: `}${message}`);
+    if (hint !== undefined) lines.push(`           ${hint}`);
+  }
+  const example = proxy.routes.find((route) => route.status()?.error === undefined);
+  if (example !== undefined) lines.push('', `  ${paint('dim', 'try')}    curl ${example.url}`);
+  return `${lines.join('\n')}\n\n`;
+}
+
+function describeToken(route: RouteSummary): string {
+  if (route.token === undefined) return 'no token';
+  const status = route.status();
+  const who = status?.identity ?? route.credential ?? 'unknown identity';
+  const left =
+    status?.remainingMs === undefined ? '' : `, ${Math.round(status.remainingMs / 60_000)} min left`;
+  if (route.token.kind === 'access') return `access token of ${who}${left}`;
+  return `as ${who} for audience ${route.token.audience}${left}`;
+}

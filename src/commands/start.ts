@@ -1,0 +1,128 @@
+import type { TokenEvent } from '../auth/token-events.ts';
+import type { Config } from '../config/config.ts';
+import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
+import { createLog, type Log } from '../observe/log.ts';
+import { createProxy, type RunningProxy } from '../proxy.ts';
+import { readVersion } from '../version.ts';
+import { renderBanner } from './banner.ts';
+import type { Io } from './io.ts';
+
+export interface StartOptions {
+  readonly flags: ConfigFlags;
+  /** `https://…` or `/path=https://…`. */
+  readonly routes: readonly string[];
+  /** Print one JSON line on stdout once every route's token was asked for. */
+  readonly jsonReady: boolean;
+  /** No banner, and only warnings and errors in the log. */
+  readonly quiet: boolean;
+}
+
+/**
+ * Runs the proxy until the user stops it, then lets requests finish.
+ * @returns the exit code
+ * @throws ProxyError when it can't start
+ */
+export async function runStart(options: StartOptions, io: Io): Promise<number> {
+  const config = await resolveConfig({
+    flags: options.flags,
+    positionals: options.routes,
+    env: io.env,
+    cwd: io.cwd,
+  });
+  const isTerminal = io.colour;
+  const log = await createLog({
+    stream: io.stderr === process.stderr ? undefined : io.stderr,
+    pretty: isTerminal,
+    colour: isTerminal,
+    quiet: options.quiet,
+  });
+  try {
+    return await runProxy(config, options, io, log);
+  } finally {
+    log.flush();
+  }
+}
+
+async function runProxy(config: Config, options: StartOptions, io: Io, log: Log): Promise<number> {
+  const proxy = await createProxy({
+    config,
+    env: io.env,
+    onToken: (event) => logToken(log, event),
+    ...(!options.quiet && { observer: log.observer }),
+  });
+  warnOfDebugging(io, log);
+  const stopped = new Promise<void>((resolve) => {
+    if (io.stop.aborted) resolve();
+    io.stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([proxy.ready, stopped]);
+  if (!io.stop.aborted) announce(proxy, config, options, io, log);
+  await stopped;
+  if (!options.quiet) log.info(`Stopping (${String(io.stop.reason)}): requests under way may finish.`);
+  await proxy.close();
+  return 0;
+}
+
+function announce(proxy: RunningProxy, config: Config, options: StartOptions, io: Io, log: Log): void {
+  if (options.jsonReady) io.stdout.write(`${JSON.stringify(toReadyLine(proxy))}\n`);
+  if (!options.quiet) {
+    io.stderr.write(
+      renderBanner({ proxy, version: readVersion(), source: config.source, colour: io.colour }),
+    );
+    return;
+  }
+  for (const { route, message } of proxy.warnings) log.warn(message, { route });
+}
+
+/** The line that tells a script everything is up: addresses, and per route whether it has its token. */
+function toReadyLine(proxy: RunningProxy): object {
+  return {
+    url: proxy.url,
+    addresses: proxy.addresses,
+    adminUrl: proxy.adminUrl ?? null,
+    routes: proxy.routes.map((route) => {
+      const status = route.status();
+      return {
+        name: route.name,
+        url: route.url,
+        upstream: route.upstream,
+        ...(route.token?.kind === 'id' && { audience: route.token.audience }),
+        ...(route.token?.kind === 'access' && { scopes: route.token.scopes }),
+        ...(status?.identity !== undefined && { identity: status.identity }),
+        ready: status === undefined || status.remainingMs !== undefined,
+        ...(status?.error !== undefined && { error: status.error.message }),
+      };
+    }),
+  };
+}
+
+/** Node's own debugging prints the headers of every request, tokens included. */
+function warnOfDebugging(io: Io, log: Log): void {
+  const { NODE_DEBUG, GOOGLE_SDK_NODE_LOGGING } = io.env;
+  if (NODE_DEBUG)
+    log.warn(`NODE_DEBUG=${NODE_DEBUG} is set: Node itself may print request headers with tokens in them.`);
+  if (GOOGLE_SDK_NODE_LOGGING) log.warn('GOOGLE_SDK_NODE_LOGGING is set: the Google library prints tokens.');
+}
+
+/** Mints that fail are worth a line each; those that succeed only when they end an outage. */
+function logToken(log: Log, event: TokenEvent): void {
+  const what =
+    event.request.kind === 'id' ? `audience ${event.request.audience}` : event.request.scopes.join(' ');
+  if (event.type === 'token-failed') {
+    const serving =
+      event.servingMs === undefined
+        ? 'Requests that need it are refused.'
+        : `The current one serves ${seconds(event.servingMs)} more.`;
+    const hint = event.error.hint === undefined ? '' : ` ${event.error.hint}`;
+    log.warn(
+      `No new token for ${what}: ${event.error.message}${hint} ${serving} Next try in ${seconds(event.nextTryMs)}.`,
+      { code: event.error.code, failures: event.failures },
+    );
+  } else if (event.type === 'token-recovered') {
+    log.info(`Tokens for ${what} are back after ${seconds(event.outageMs)}.`);
+  }
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
+}

@@ -1,0 +1,199 @@
+import type { AddressInfo } from 'node:net';
+import { type AdminServer, createAdminServer } from './admin/server.ts';
+import { type AssembledRoute, assemble } from './assemble.ts';
+import { createTokenCache } from './auth/token-cache.ts';
+import type { TokenEvent } from './auth/token-events.ts';
+import type { TokenRequest, TokenStatus } from './auth/token-source.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { Config, ConfigWarning } from './config/config.ts';
+import { ProxyError } from './errors.ts';
+import { createGate, type Gate } from './gate/gate.ts';
+import type { Observer } from './observe/events.ts';
+import { listen } from './relay/listen.ts';
+import type { Route, Site } from './relay/site.ts';
+import { createTransport, type Transport } from './relay/transport.ts';
+import { createRouteTable } from './routing/table.ts';
+
+export interface ProxyOptions {
+  /** Made by `resolveConfig`. */
+  readonly config: Config;
+  readonly clock?: Clock;
+  /** Told of every request once it is over. */
+  readonly observer?: Observer;
+  /** Told of tokens minted and mints that failed. */
+  readonly onToken?: (event: TokenEvent) => void;
+  /** Environment in which credentials are searched; the process's own if left out. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A running proxy. */
+export interface RunningProxy {
+  /** Where clients reach it: `http://localhost:8080`. */
+  readonly url: string;
+  /** Every bound address, as `http://127.0.0.1:8080`. */
+  readonly addresses: readonly string[];
+  /** Undefined when the admin port is turned off. */
+  readonly adminUrl: string | undefined;
+  readonly routes: readonly RouteSummary[];
+  readonly warnings: readonly ConfigWarning[];
+  /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
+  readonly ready: Promise<void>;
+  /** Stops accepting, lets requests finish for at most `deadlineMs` (10 s if left out), then stops everything. */
+  close(deadlineMs?: number): Promise<void>;
+}
+
+/** What is known of a route, for banners and readiness. Holds no token. */
+export interface RouteSummary {
+  readonly name: string;
+  /** The route's address on this proxy. */
+  readonly url: string;
+  /** Where its requests go; `emulator:NAME` for an embedded service. */
+  readonly upstream: string;
+  /** What its token is asked for; undefined for routes that send none. */
+  readonly token: TokenRequest | undefined;
+  /** Which credential it uses, in words. */
+  readonly credential: string | undefined;
+  /** The state of its token; undefined for routes that send none. */
+  status(): TokenStatus | undefined;
+}
+
+const DRAIN_MS = 10_000;
+
+/**
+ * Starts a proxy and begins to mint the token of every route. It accepts requests when this returns; a request that
+ * comes before its route's token waits for it.
+ * @throws ProxyError `address_in_use`, `address_unavailable`, `config_invalid`
+ */
+export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { config, clock = systemClock, observer, env = process.env } = options;
+  const cache = createTokenCache({ clock, ...(options.onToken && { onEvent: options.onToken }) });
+  const assembly = await assemble({ config, cache, clock, env });
+  const transports = new Map<string, Transport>();
+  const gate = createGate({
+    bound: config.listen.map(({ host }) => host),
+    names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
+    origins: config.gate.origins,
+  });
+  const site = createSite(gate, assembly.routes, transports);
+  let isDraining = false;
+  const listener = await listen(config.listen, {
+    site: () => site,
+    scheme: 'http',
+    observer,
+    isDraining: () => isDraining,
+    monotonicMs: () => performance.now(),
+  }).catch(async (error: unknown) => {
+    cache.close();
+    await assembly.close();
+    throw error;
+  });
+  const url = toUrl(config.listen[0]?.host ?? 'localhost', listener.addresses[0]?.port ?? 0);
+  const routes = assembly.routes.map((route) => summarize(route, url));
+  const stopEverything = async (): Promise<void> => {
+    cache.close();
+    await Promise.all([...transports.values()].map((transport) => transport.destroy()));
+    await assembly.close();
+  };
+
+  let admin: AdminServer | undefined;
+  try {
+    refuseLoops(assembly.routes, listener.addresses);
+    if (config.admin !== undefined) {
+      admin = await createAdminServer({ address: config.admin, gate, routes, isDraining: () => isDraining });
+    }
+  } catch (error) {
+    await listener.close(0);
+    await stopEverything();
+    throw error;
+  }
+
+  const sources = new Set(assembly.routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
+  const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {});
+  return {
+    url,
+    addresses: listener.addresses.map(({ address, port }) => toUrl(address, port)),
+    adminUrl: admin?.url,
+    routes,
+    warnings: assembly.warnings,
+    ready,
+    async close(deadlineMs = DRAIN_MS) {
+      isDraining = true;
+      await listener.close(deadlineMs);
+      await admin?.close();
+      await stopEverything();
+    },
+  };
+}
+
+function createSite(
+  gate: Gate,
+  assembled: readonly AssembledRoute[],
+  transports: Map<string, Transport>,
+): Site {
+  const routes = assembled.map(({ config, origin, isServerless, tokens }): Route => {
+    const { connectMs } = config.timeout;
+    const key = `${origin} ${connectMs}`;
+    const transport = transports.get(key) ?? createTransport({ origin, connectTimeoutMs: connectMs });
+    transports.set(key, transport);
+    const { set, remove } = config.headers;
+    const replaced = [...remove, ...Object.keys(set)];
+    return {
+      name: config.name,
+      host: config.host,
+      path: config.path,
+      stripPath: config.stripPath,
+      basePath: config.upstream.basePath,
+      upstreamOrigin: origin,
+      upstreamHost: new URL(origin).host,
+      tokens,
+      header: config.header,
+      isServerless,
+      timeout: config.timeout,
+      removeHeaders: replaced.length === 0 ? undefined : new Set(replaced),
+      setHeaders: Object.entries(set).flat(),
+      transport,
+    };
+  });
+  return { gate, routes: createRouteTable(routes), routeNames: routes.map(({ name }) => name) };
+}
+
+/** A route that leads back to this proxy would call itself until something breaks. */
+function refuseLoops(routes: readonly AssembledRoute[], bound: readonly AddressInfo[]): void {
+  for (const { config, origin } of routes) {
+    const url = new URL(origin);
+    const isLocal = url.protocol === 'http:';
+    if (isLocal && bound.some(({ port }) => String(port) === url.port)) {
+      throw new ProxyError(
+        'config_invalid',
+        `Route ${config.name} leads to ${origin}, which is this proxy itself.`,
+        {
+          hint: 'Let the service or the proxy use another port.',
+        },
+      );
+    }
+  }
+}
+
+function summarize(
+  { config, origin, credential, request, tokens }: AssembledRoute,
+  proxyUrl: string,
+): RouteSummary {
+  const base = new URL(proxyUrl);
+  if (config.host !== undefined) base.hostname = config.host;
+  base.pathname = config.path;
+  const { upstream } = config;
+  const path = upstream.basePath === '/' ? '' : upstream.basePath;
+  return {
+    name: config.name,
+    url: base.href.replace(/\/$/, ''),
+    upstream: upstream.kind === 'emulator' ? `emulator:${upstream.service}${path}` : `${origin}${path}`,
+    token: request,
+    credential: credential?.describe(),
+    status: () => tokens?.status(),
+  };
+}
+
+function toUrl(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' || host === '' ? 'localhost' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { resolveConfig } from '../src/config/resolve.ts';
+import { EMULATED_SERVICES } from '../src/config/schema.ts';
+import { createEmulator, SERVICE_NAMES } from '../src/emulator/emulator.ts';
+import { createProxy } from '../src/proxy.ts';
+import { createFolder, send } from './support/stack.ts';
+
+/** A configuration file as the program would read it, on free ports. */
+async function configure(t: TestContext, yaml: string) {
+  const cwd = await createFolder(t);
+  await writeFile(join(cwd, 'proxy.yaml'), yaml);
+  return resolveConfig({ flags: { port: 0, admin: 'off' }, positionals: [], env: {}, cwd });
+}
+
+test('R59: 1000 requests at once that come before the token are one mint', async (t) => {
+  const emulator = await createEmulator({ services: ['hello'] });
+  t.after(() => emulator.close());
+  emulator.faults.set('token', { delayMs: 200 });
+  const key = join(await createFolder(t), 'key.json');
+  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
+  const config = await configure(
+    t,
+    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
+routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
+  );
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  assert.equal(proxy.routes[0]?.status()?.state, 'minting');
+  const [url = ''] = proxy.addresses;
+  const replies = await Promise.all(Array.from({ length: 1000 }, () => send(url, '/')));
+  assert.ok(replies.every(({ status }) => status === 200));
+  assert.equal(emulator.requests.token, 1);
+});
+
+test('the services the configuration knows are those the emulator has', () => {
+  assert.deepEqual([...EMULATED_SERVICES].sort(), [...SERVICE_NAMES].sort());
+});
+
+test('a route that leads back to the proxy itself is refused', async (t) => {
+  const config = await configure(t, 'routes: [{ path: /, upstream: "emulator:hello" }]');
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const port = new URL(proxy.url).port;
+  const looping = await configure(
+    t,
+    `routes: [{ path: /, upstream: "http://localhost:${port}", token: none }]`,
+  );
+  await proxy.close(0);
+  const loop = { ...looping, listen: [{ host: 'localhost', port: Number(port) }] };
+  await assert.rejects(createProxy({ config: loop, env: {} }), {
+    code: 'config_invalid',
+    message: /this proxy itself/,
+  });
+});
+
+test('localhost answers on both loopback families, on one port', async (t) => {
+  const config = await configure(t, 'routes: [{ path: /, upstream: "emulator:hello" }]');
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const ports = new Set(proxy.addresses.map((address) => new URL(address).port));
+  assert.equal(ports.size, 1);
+  assert.ok(proxy.addresses.includes(`http://127.0.0.1:${[...ports][0]}`));
+  for (const address of proxy.addresses) assert.equal((await send(address, '/')).status, 200, address);
+});
