@@ -90,8 +90,9 @@ async function findConfig(options: TokenOptions, io: Io): Promise<Config | undef
   }
 }
 
+/** The route meant; undefined when an audience was given, or when an access token needs none. */
 function findRoute(
-  target: string | undefined,
+  { target, access, scopes }: TokenOptions,
   routes: readonly AssembledRoute[],
 ): AssembledRoute | undefined {
   const named = routes.find(({ config }) => config.name === target);

@@ -62,7 +62,9 @@ function checkPath(path: string): void {
   let decoded = path;
   for (let round = 0; round < 2; round += 1) {
     if (!decoded.includes('%')) return;
-    decoded = decoded.replace(ESCAPE, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    decoded = decoded.replace(ESCAPE, (_escape, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
     if (FORBIDDEN_DECODED.test(decoded)) throw badPath('an escaped backslash or control character');
     if (OVERLONG.test(decoded)) throw badPath('an overlong UTF-8 sequence');
     if (DOT_SEGMENT.test(decoded)) throw badPath('an escaped "." or ".." segment');
