@@ -10,6 +10,11 @@ const COMMANDS = ['start', 'check', 'token', 'emulate', 'schema'] as const;
 
 /** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
 export async function main(): Promise<void> {
+  // Libraries warn of what is said better elsewhere (no metadata server: the token's own error); and a warning may quote.
+  process.removeAllListeners('warning');
+  process.on('warning', ({ name, message }) => {
+    if (name !== 'MetadataLookupWarning') process.stderr.write(`${name}: ${redactSecrets(message)}\n`);
+  });
   process.on('uncaughtException', (error) => {
     process.stderr.write(
       `gcp-bearer-proxy: unexpected error\n${redactSecrets(error.stack ?? error.message)}\n`,

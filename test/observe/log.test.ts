@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
+import { test } from 'node:test';
+import type { ExchangeRecord } from '../../src/observe/events.ts';
+import { createLog } from '../../src/observe/log.ts';
+
+function collect() {
+  const written: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      written.push(String(chunk));
+      done();
+    },
+  });
+  return { stream, text: () => written.join('') };
+}
+
+const record: ExchangeRecord = {
+  requestId: 'abc-1',
+  method: 'GET',
+  target: '/orders?id=…',
+  route: '/orders',
+  status: 200,
+  error: undefined,
+  message: undefined,
+  upstreamMs: 37.04,
+  totalMs: 38.26,
+  tokenAgeMs: 720_400,
+  leakedHeaders: undefined,
+  cause: undefined,
+};
+
+test('a request is one JSON line with what matters and nothing else', async () => {
+  const { stream, text } = collect();
+  const log = await createLog({ stream, pretty: false, colour: false, quiet: false });
+  log.observer.onExchange(record);
+  const { time, ...line } = JSON.parse(text());
+  assert.match(time, /^\d{4}-\d\d-\d\dT/);
+  assert.deepEqual(line, {
+    level: 'info',
+    requestId: 'abc-1',
+    method: 'GET',
+    target: '/orders?id=…',
+    route: '/orders',
+    status: 200,
+    upstreamMs: 37,
+    totalMs: 38.3,
+    tokenAgeS: 720,
+    msg: 'request',
+  });
+});
+
+test('for people a request is one readable line', async () => {
+  const { stream, text } = collect();
+  const log = await createLog({ stream, pretty: true, colour: false, quiet: false });
+  log.observer.onExchange(record);
+  assert.match(
+    text(),
+    /^\S*\d\d:\d\d:\d\d\S* +GET \/orders\?id=… 200 {2}38\.3 ms \(upstream 37 ms, token 12 min old\) {2}-> \/orders\n$/,
+  );
+});
+
+test('a failure says its code and reason, an internal one is an error with its stack, secrets taken out', async () => {
+  const { stream, text } = collect();
+  const log = await createLog({ stream, pretty: false, colour: false, quiet: true });
+  log.observer.onExchange({ ...record, status: 502, error: 'upstream_refused', message: 'It refused.' });
+  log.observer.onExchange({
+    ...record,
+    status: 500,
+    error: 'internal',
+    message: 'The proxy failed on this request.',
+    cause: new TypeError('bad value ya29.secret-secret-secret'),
+  });
+  log.observer.onExchange(record);
+  const [refused, internal, ...rest] = text()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual([refused.level, refused.error, refused.msg], ['warn', 'upstream_refused', 'It refused.']);
+  assert.equal(internal.level, 'error');
+  assert.match(internal.cause, /TypeError: bad value \[redacted\][\s\S]* at /);
+  assert.deepEqual(rest, [], 'quiet: nothing of what went well');
+});
+
+test('R23: an upstream that sends the token back is warned about, by header name only', async () => {
+  const { stream, text } = collect();
+  const log = await createLog({ stream, pretty: false, colour: false, quiet: true });
+  log.observer.onExchange({ ...record, leakedHeaders: ['X-Echo'] });
+  assert.match(text(), /"level":"warn".*X-Echo/);
+});
