@@ -17,6 +17,8 @@ export interface MintedToken {
   readonly identity: string | undefined;
   /** Project to bill, for `x-goog-user-project`; access tokens only. */
   readonly quotaProject: string | undefined;
+  /** The `aud` claim. Not always the audience asked for: people get ID tokens for the OAuth client they signed in with. */
+  readonly audience?: string | undefined;
 }
 
 /** One identity that can be asked for tokens. Each call to `mint` is one mint: nothing is cached here. */

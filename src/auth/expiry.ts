@@ -1,0 +1,63 @@
+import type { MintedToken } from './token-source.ts';
+
+/** A token this close to its end is no longer sent: it has to survive the way to Google and clocks that differ. */
+export const SKEW_MS = 15_000;
+
+/** Refreshing begins when this much life is left. Google's metadata server hands out a new token only from here on. */
+const REFRESH_AHEAD_MS = 300_000;
+
+/** Refreshing is spread over this long, so that tokens minted together are not refreshed together. */
+const REFRESH_SPREAD_MS = 60_000;
+
+/** Least time between calls that bring nothing new: two calls a minute. */
+export const STEADY_DELAY_MS = 30_000;
+const STEADY_SPREAD_MS = 5_000;
+
+const RETRY_FLOOR_MS = 1_000;
+const RETRY_CAP_MS = 60_000;
+
+/** A random number in [0, 1). */
+export type Random = () => number;
+
+/**
+ * How long a token will live, in ms counted from the moment it was asked for; zero or less when it is over already.
+ * The issuer's clock decides where it is known. Else the shorter of what the local clock and the token itself say; a
+ * local clock by which a token just received is over is not to be believed.
+ */
+export function lifetimeMs(
+  { expiresAtMs, issuedAtMs, issuerNowMs }: Pick<MintedToken, 'expiresAtMs' | 'issuedAtMs' | 'issuerNowMs'>,
+  localNowMs: number,
+): number {
+  if (issuerNowMs !== undefined) return expiresAtMs - issuerNowMs;
+  const byLocalClock = expiresAtMs - localNowMs;
+  if (issuedAtMs === undefined) return byLocalClock;
+  const byItself = expiresAtMs - issuedAtMs;
+  return byLocalClock > 0 ? Math.min(byLocalClock, byItself) : byItself;
+}
+
+/** Whether a token with this much life left may be sent. */
+export function isUsable(remainingMs: number): boolean {
+  return remainingMs > SKEW_MS;
+}
+
+/**
+ * When to ask for the next token, in ms from the arrival of one with this lifetime: 5 to 4 minutes before its end, and
+ * for a token that hasn't that long to live (the metadata server gives out tokens it still holds) half a minute on,
+ * before its end where there is room. Never sooner than half a minute, so that the same token again makes no loop.
+ */
+export function planRefresh(lifetimeMs: number, random: Random): number {
+  const ahead = lifetimeMs - REFRESH_AHEAD_MS + random() * REFRESH_SPREAD_MS;
+  if (ahead >= STEADY_DELAY_MS) return ahead;
+  const soon = STEADY_DELAY_MS + random() * STEADY_SPREAD_MS;
+  return Math.max(STEADY_DELAY_MS, Math.min(soon, lifetimeMs - SKEW_MS));
+}
+
+/**
+ * When to try again after so many failures in a row (1 or more), in ms from the last: exponential backoff with full
+ * jitter from 1 s up to 60 s, and 30 to 60 s once it has grown that far; never sooner than `leastMs`.
+ */
+export function planRetry(failures: number, leastMs: number, random: Random): number {
+  const ceiling = Math.min(RETRY_CAP_MS, RETRY_FLOOR_MS * 2 ** Math.min(failures, 30));
+  const floor = ceiling === RETRY_CAP_MS ? STEADY_DELAY_MS : RETRY_FLOOR_MS;
+  return Math.max(leastMs, floor + random() * (ceiling - floor));
+}
