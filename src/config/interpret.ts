@@ -1,0 +1,60 @@
+import type { Config, GateConfig } from './config.ts';
+import { readCredentials } from './credentials.ts';
+import { parseHostName, parseOrigin } from './host.ts';
+import type { RefuseAt } from './issues.ts';
+import type { Env, Layer } from './layers.ts';
+import { readListeners } from './listeners.ts';
+import { readRoutes } from './routes.ts';
+import type { DraftFile } from './shape.ts';
+import { findWarnings } from './warnings.ts';
+
+export interface Interpretation {
+  /** For messages: a file name, or `command line`. */
+  readonly source: string;
+  /** Relative file names start here. */
+  readonly folder: string;
+  readonly draft: DraftFile;
+  readonly refuseAt: RefuseAt;
+  /** What settings outside of routes may come from, lowest precedence first. */
+  readonly layers: readonly Layer[];
+  readonly env: Env;
+}
+
+/** Understands every value of a draft. What it can't is refused and left out, so the result counts only if nothing was. */
+export function interpretDraft({ source, folder, draft, refuseAt, layers, env }: Interpretation): Config {
+  const credentials = readCredentials(draft.credentials, { folder, env, refuseAt });
+  const { listen, admin, allowUnauthenticatedClients } = readListeners(layers);
+  const routes = readRoutes(draft.routes, { findCredentials: credentials.find, listen, refuseAt });
+  const gate: GateConfig = { ...readGate(draft.gate, refuseAt), allowUnauthenticatedClients };
+  const warnings = findWarnings({ routes, unusedCredentials: credentials.unused(), env });
+  return deepFreeze({
+    source,
+    listen,
+    admin,
+    credentials: Object.fromEntries(credentials.configs),
+    routes,
+    gate,
+    warnings,
+  });
+}
+
+function readGate(draft: DraftFile['gate'], refuseAt: RefuseAt): Pick<GateConfig, 'hosts' | 'origins'> {
+  const hosts = (draft?.hosts ?? []).map((text, index) =>
+    text === undefined ? undefined : parseHostName(text, refuseAt(['gate', 'hosts', index])),
+  );
+  const origins = (draft?.origins ?? []).map((text, index) =>
+    text === undefined ? undefined : parseOrigin(text, refuseAt(['gate', 'origins', index])),
+  );
+  return {
+    hosts: hosts.filter((host) => host !== undefined),
+    origins: origins.filter((origin) => origin !== undefined),
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,145 @@
+import { formatAddress, overlap } from './address.ts';
+import type {
+  HeaderMode,
+  ListenAddress,
+  RouteConfig,
+  TimeoutConfig,
+  TokenConfig,
+  UpstreamConfig,
+} from './config.ts';
+import type { Credentials } from './credentials.ts';
+import { parseDuration } from './duration.ts';
+import { readHeaderEdits } from './header-edits.ts';
+import { parseHostName } from './host.ts';
+import { type Path, quote, type Refuse, type RefuseAt } from './issues.ts';
+import type { DraftFile, DraftRoute } from './shape.ts';
+import { parseUpstream } from './upstream.ts';
+import { parsePath } from './url-path.ts';
+
+/** Cloud Run ends every request after 60 minutes at the latest: a little later there is nothing left to wait for. */
+const DEFAULT_TIMEOUT: TimeoutConfig = { connectMs: 5_000, headersMs: 61 * 60_000, idleMs: 61 * 60_000 };
+const DEFAULT_SCOPES = ['https://www.googleapis.com/auth/cloud-platform'];
+const DEFAULT_HEADER: HeaderMode = 'auto';
+/** Scopes of OpenID Connect; all of Google's own are URLs. */
+const SHORT_SCOPES = ['openid', 'email', 'profile'];
+
+export interface RoutesContext {
+  readonly findCredentials: Credentials['find'];
+  /** Where the proxy itself will be. */
+  readonly listen: readonly ListenAddress[];
+  readonly refuseAt: RefuseAt;
+}
+
+/** Reads all routes; those with a mistake may be left out. */
+export function readRoutes(drafts: DraftFile['routes'], context: RoutesContext): readonly RouteConfig[] {
+  const routes: RouteConfig[] = [];
+  const indexes = new Map<string, number>();
+  for (const [index, draft] of (drafts ?? []).entries()) {
+    if (draft === undefined) continue;
+    const path = ['routes', index];
+    const match = readMatch(draft, path, context.refuseAt);
+    if (match !== undefined) {
+      const other = indexes.get(match.name);
+      if (other === undefined) indexes.set(match.name, index);
+      else
+        context.refuseAt([...path, 'path' in draft ? 'path' : 'host'])(
+          `There are two routes for ${match.name}; the other one is number ${other + 1} of the list.`,
+        );
+    }
+    const rest = readRest(draft, path, context);
+    if (match !== undefined && rest !== undefined) routes.push({ ...match, ...rest });
+  }
+  return routes;
+}
+
+type Match = Pick<RouteConfig, 'name' | 'path' | 'host'>;
+
+/** What a route takes, and its name: host and path, without what goes without saying. */
+function readMatch(draft: DraftRoute, at: Path, refuseAt: RefuseAt): Match | undefined {
+  const hasPath = 'path' in draft;
+  const hasHost = 'host' in draft;
+  if (!hasPath && !hasHost) {
+    return refuseAt(at)('This route has neither a path nor a host.', 'For everything there is: `path: /`.');
+  }
+  const pathText = hasPath ? draft.path : '/';
+  const path = pathText === undefined ? undefined : parsePath(pathText, refuseAt([...at, 'path']));
+  const host = draft.host === undefined ? undefined : parseHostName(draft.host, refuseAt([...at, 'host']));
+  if (path === undefined || (hasHost && host === undefined)) return undefined;
+  return { name: host === undefined ? path : host + (path === '/' ? '' : path), path, host };
+}
+
+/** Where a route leads, and how. Reads on after a mistake, to find all of them. */
+function readRest(
+  draft: DraftRoute,
+  path: Path,
+  { findCredentials, listen, refuseAt }: RoutesContext,
+): Omit<RouteConfig, keyof Match> | undefined {
+  const refuseUpstream = refuseAt([...path, 'upstream']);
+  const upstream = draft.upstream === undefined ? undefined : parseUpstream(draft.upstream, refuseUpstream);
+  if (upstream !== undefined) refuseLoop(upstream, listen, refuseUpstream);
+  const credentials = findCredentials(draft.credentials ?? 'default', refuseAt([...path, 'credentials']));
+  const token = readToken(draft.token, [...path, 'token'], refuseAt);
+  const timeout = readTimeout(draft.timeout, [...path, 'timeout'], refuseAt);
+  const headers = readHeaderEdits(draft.headers, [...path, 'headers'], refuseAt);
+  if (upstream === undefined || credentials === undefined || token === undefined) return undefined;
+  const { stripPath = true, header = DEFAULT_HEADER } = draft;
+  return { upstream, stripPath, credentials, token, header, timeout, headers };
+}
+
+/** A route to the proxy itself would go round until something breaks. The proxy speaks http: alone, on this machine. */
+function refuseLoop(upstream: UpstreamConfig, listen: readonly ListenAddress[], refuse: Refuse): void {
+  if (upstream.kind !== 'url') return;
+  const { protocol, hostname, port } = new URL(upstream.origin);
+  if (protocol !== 'http:') return;
+  const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) };
+  const own = listen.find((one) => overlap(one, address));
+  if (own !== undefined) refuse(`This upstream is the proxy itself, which listens on ${formatAddress(own)}.`);
+}
+
+function readToken(draft: DraftRoute['token'], path: Path, refuseAt: RefuseAt): TokenConfig | undefined {
+  const token = typeof draft === 'object' ? draft : { kind: draft ?? 'id' };
+  switch (token.kind) {
+    case 'access': {
+      const listed = 'scopes' in token ? token.scopes : undefined;
+      for (const [index, scope] of (listed ?? []).entries())
+        checkScope(scope, refuseAt([...path, 'scopes', index]));
+      return { kind: 'access', scopes: listed?.filter((scope) => scope !== undefined) ?? DEFAULT_SCOPES };
+    }
+    case 'none':
+      return { kind: 'none' };
+    default: {
+      const audience = 'audience' in token ? token.audience : undefined;
+      if (audience !== undefined && !/^[\x21-\x7e]+$/.test(audience)) {
+        const refuse = refuseAt([...path, 'audience']);
+        return refuse(
+          `${quote(audience)} is not an audience.`,
+          "It is the service's URL, or one of its custom audiences.",
+        );
+      }
+      return { kind: 'id', audience };
+    }
+  }
+}
+
+function checkScope(scope: string | undefined, refuse: Refuse): void {
+  if (scope === undefined || SHORT_SCOPES.includes(scope) || /^https:\/\/[\x21-\x7e]+$/.test(scope)) return;
+  const hint = /^[a-z][\w.-]*$/.test(scope)
+    ? `Write \`https://www.googleapis.com/auth/${scope}\`.`
+    : undefined;
+  refuse(`${quote(scope)} is not a scope: Google's are URLs.`, hint);
+}
+
+function readTimeout(draft: DraftRoute['timeout'], path: Path, refuseAt: RefuseAt): TimeoutConfig {
+  const isMap = typeof draft === 'object';
+  const { connect, headers, idle } = isMap ? draft : { headers: draft };
+  const headersPath = isMap ? [...path, 'headers'] : path;
+  return {
+    connectMs: readDuration(connect, DEFAULT_TIMEOUT.connectMs, refuseAt([...path, 'connect'])),
+    headersMs: readDuration(headers, DEFAULT_TIMEOUT.headersMs, refuseAt(headersPath)),
+    idleMs: readDuration(idle, DEFAULT_TIMEOUT.idleMs, refuseAt([...path, 'idle'])),
+  };
+}
+
+function readDuration(value: string | number | undefined, defaultMs: number, refuse: Refuse): number {
+  return value === undefined ? defaultMs : (parseDuration(value, refuse) ?? defaultMs);
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { resolveConfig } from '../../src/config/resolve.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const examples = readdirSync(join(root, 'config', 'examples')).map((name) =>
+  join('config', 'examples', name),
+);
+
+test('there is an example for each way to use it', () => {
+  assert.deepEqual(examples.map((name) => name.replace(/.*[\\/]/, '')).toSorted(), [
+    'cloud-functions.yaml',
+    'google-api.yaml',
+    'host-routes.yaml',
+    'impersonate.yaml',
+    'key-file.yaml',
+    'several-services.yaml',
+  ]);
+});
+
+for (const name of [...examples, 'proxy.example.yaml']) {
+  test(`${name} is a good configuration without warnings`, async () => {
+    const config = await resolveConfig({ flags: { config: name }, positionals: [], env: {}, cwd: root });
+    assert.ok(config.routes.length >= 2);
+    assert.deepEqual(config.warnings, []);
+  });
+
+  test(`${name} leads editors to the schema`, () => {
+    const file = join(root, name);
+    const [, schema = ''] =
+      /^# yaml-language-server: \$schema=(\S+)\r?\n/.exec(readFileSync(file, 'utf8')) ?? [];
+    const target = resolve(dirname(file), schema);
+    assert.equal(target, join(root, 'config', 'proxy.schema.json'));
+    assert.ok(existsSync(target));
+  });
+}
+
+test('what npm start runs is emulated throughout, with more than one identity', async () => {
+  const config = await resolveConfig({
+    flags: { config: 'proxy.example.yaml' },
+    positionals: [],
+    env: {},
+    cwd: root,
+  });
+  assert.deepEqual([...new Set(config.routes.map((route) => route.upstream.kind))], ['emulator']);
+  assert.deepEqual([...new Set(config.routes.map((route) => route.credentials))], ['default', 'runner']);
+});
