@@ -37,7 +37,7 @@ export function inferAudience({ origin, basePath }: AudienceSubject): InferredAu
     return {
       audience: base(host),
       warning: {
-        message: `${host} is a Google API: it wants an access token, not an ID token`,
+        message: `${host} is a Google API: it wants an access token, not an ID token.`,
         hint: 'token: { kind: access, scopes: [https://www.googleapis.com/auth/cloud-platform] }',
       },
     };
@@ -45,7 +45,7 @@ export function inferAudience({ origin, basePath }: AudienceSubject): InferredAu
   return {
     audience: base(host),
     warning: {
-      message: `${host} is not a *.run.app host: ${base(host)} has to be a custom audience of the service behind it`,
+      message: `${host} is not a *.run.app host: ${base(host)} has to be a custom audience of the service behind it.`,
       hint: `gcloud run services update SERVICE --add-custom-audiences=${base(host)}`,
     },
   };
@@ -62,7 +62,7 @@ function inferFunctionAudience(base: string, basePath: string): InferredAudience
   return {
     audience: base,
     warning: {
-      message: `the upstream ${base} names no function, and the audience of a function ends in its name`,
+      message: `The upstream ${base} names no function, and the audience of a function ends in its name.`,
       hint: `upstream: ${base}/FUNCTION`,
     },
   };

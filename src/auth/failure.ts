@@ -47,7 +47,7 @@ const CERTIFICATE_CODES = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
 export function toMintError(thrown: unknown, subject: MintSubject): ProxyError {
   const failure = readFailure(thrown);
   const temporary = failure.unreachable || isTemporary(failure.status);
-  const message = `Could not get ${describeRequest(subject.request)} from ${subject.credential}: ${explain(failure)}`;
+  const message = `Could not get ${describeRequest(subject.request)} from ${subject.credential}: ${withoutStop(explain(failure))}.`;
   return new ProxyError(temporary ? 'token_unavailable' : 'credentials_invalid', message, {
     hint: adviseGenerally(failure, subject.localNowMs) ?? subject.advise(failure),
     cause: toScrubbedCause(thrown, failure),
@@ -103,6 +103,11 @@ function readThrown(thrown: unknown): Words {
   };
 }
 
+/** Google ends some of its sentences with a full stop. */
+function withoutStop(text: string): string {
+  return text.endsWith('.') ? text.slice(0, -1) : text;
+}
+
 function explain({ status, reason, detail, host = 'Google', unreachable }: MintFailure): string {
   if (unreachable) return `${host} can't be reached (${reason ?? detail ?? 'no answer'})`;
   const words = [reason, detail].filter((word) => word !== undefined).join(': ');
@@ -116,13 +121,13 @@ function adviseGenerally(
   localNowMs: number,
 ): string | undefined {
   if (unreachable && CERTIFICATE_CODES.test(reason)) {
-    return 'if your network inspects TLS, start with NODE_EXTRA_CA_CERTS=/path/to/its-root.pem';
+    return 'If your network inspects TLS, start with NODE_EXTRA_CA_CERTS=/path/to/its-root.pem';
   }
   if (API_DISABLED.test(`${reason} ${detail}`)) return 'gcloud services enable iamcredentials.googleapis.com';
   const offsetMs = issuerNowMs === undefined ? 0 : localNowMs - issuerNowMs;
   if (reason === 'invalid_grant' && Math.abs(offsetMs) > MAX_CLOCK_OFFSET_MS) {
     const minutes = Math.round(Math.abs(offsetMs) / 60_000);
-    return `set this machine's clock: it is ${minutes} min ${offsetMs > 0 ? 'ahead of' : 'behind'} Google's`;
+    return `Set this machine's clock: it is ${minutes} min ${offsetMs > 0 ? 'ahead of' : 'behind'} Google's.`;
   }
   return undefined;
 }

@@ -23,7 +23,7 @@ export function toBadAnswer(
   reason: string,
   retryAfterMs?: number,
 ): ProxyError {
-  const message = `Could not get ${describeRequest(request)} from ${credential}: the answer can't be used, ${reason}`;
+  const message = `Could not get ${describeRequest(request)} from ${credential}: the answer can't be used, ${reason}.`;
   return new ProxyError('credentials_invalid', message, { retryAfterMs });
 }
 

@@ -69,7 +69,7 @@ export class RefreshingTokenSource implements TokenSource {
     if (held !== undefined) return Promise.resolve(held);
     if (this.#minting !== undefined) return this.#minting;
     if (this.#closed)
-      return Promise.reject(new ProxyError('shutting_down', `${this.#couldNot()}: it was closed`));
+      return Promise.reject(new ProxyError('shutting_down', `${this.#couldNot()}: it was closed.`));
     const waitMs = this.#untilPlannedMs(this.#options.clock.now());
     const refusal = this.#plan?.refusal;
     if (refusal !== undefined && waitMs > 0) return Promise.reject(withRetryAfter(refusal, waitMs));
@@ -154,7 +154,7 @@ export class RefreshingTokenSource implements TokenSource {
     return new Promise((resolve, reject) => {
       const cancel = clock.schedule(mintTimeoutMs, () => {
         const reason = `no answer from Google within ${mintTimeoutMs / 1000} s`;
-        reject(new ProxyError('token_unavailable', `${this.#couldNot()}: ${reason}`));
+        reject(new ProxyError('token_unavailable', `${this.#couldNot()}: ${reason}.`));
       });
       answer.then(resolve, reject).finally(cancel);
     });
@@ -189,7 +189,7 @@ export class RefreshingTokenSource implements TokenSource {
     const { clock, random } = this.#options;
     const error = isProxyError(thrown)
       ? thrown
-      : new ProxyError('token_unavailable', `${this.#couldNot()}: unexpected failure`);
+      : new ProxyError('token_unavailable', `${this.#couldNot()}: unexpected failure.`);
     const count = (this.#failure?.count ?? 0) + 1;
     this.#failure = { error, count, since: this.#failure?.since ?? askedAt };
     const nextTryMs = planRetry(count, error.retryAfterMs ?? 0, random);
@@ -228,7 +228,7 @@ export class RefreshingTokenSource implements TokenSource {
   }
 
   #toEndingError(): ProxyError {
-    const message = `${this.#couldNot()}: Google gives out a token that is about to end`;
+    const message = `${this.#couldNot()}: Google gives out a token that is about to end.`;
     return new ProxyError('token_unavailable', message, { retryAfterMs: STEADY_DELAY_MS });
   }
 }

@@ -106,20 +106,19 @@ function warnOfDebugging(io: Io, log: Log): void {
 
 /** Mints that fail are worth a line each; those that succeed only when they end an outage. */
 function logToken(log: Log, event: TokenEvent): void {
-  const what =
-    event.request.kind === 'id' ? `audience ${event.request.audience}` : event.request.scopes.join(' ');
   if (event.type === 'token-failed') {
+    const { error, failures, servingMs, nextTryMs } = event;
     const serving =
-      event.servingMs === undefined
+      servingMs === undefined
         ? 'Requests that need it are refused.'
-        : `The current one serves ${seconds(event.servingMs)} more.`;
-    const hint = event.error.hint === undefined ? '' : ` ${event.error.hint}`;
-    log.warn(
-      `No new token for ${what}: ${event.error.message}${hint} ${serving} Next try in ${seconds(event.nextTryMs)}.`,
-      { code: event.error.code, failures: event.failures },
-    );
+        : `The present one serves ${seconds(servingMs)} more.`;
+    log.warn(`${error.message} ${serving} Next try in ${seconds(nextTryMs)}.`, {
+      error: error.code,
+      hint: error.hint,
+      failures,
+    });
   } else if (event.type === 'token-recovered') {
-    log.info(`Tokens for ${what} are back after ${seconds(event.outageMs)}.`);
+    log.info(`Tokens from ${event.credential} are back after ${seconds(event.outageMs)}.`);
   }
 }
 

@@ -44,7 +44,7 @@ test('R21: no answer is temporary, whatever the network says', () => {
   ]) {
     const error = toError(unanswered(code));
     assert.equal(error.code, 'token_unavailable');
-    assert.ok(error.message.endsWith(`oauth2.googleapis.com can't be reached (${code})`), error.message);
+    assert.ok(error.message.endsWith(`oauth2.googleapis.com can't be reached (${code}).`), error.message);
   }
 });
 
@@ -65,7 +65,7 @@ test('an error in the words of Google’s APIs is told too', () => {
   };
   assert.match(
     toError(answered(403, body)).message,
-    /answered 403 PERMISSION_DENIED: Permission denied on resource$/,
+    /answered 403 PERMISSION_DENIED: Permission denied on resource\.$/,
   );
 });
 
@@ -91,7 +91,7 @@ test('no credentials anywhere is said as such', () => {
   const error = toError(
     new Error('Could not load the default credentials. Browse to https://cloud.google.com/docs'),
   );
-  assert.match(error.message, /there are none on this machine$/);
+  assert.match(error.message, /there are none on this machine\.$/);
 });
 
 test('an API that is switched off comes with the command that switches it on', () => {
@@ -107,9 +107,9 @@ test('R63: an assertion refused because of this machine’s clock says by how mu
     error_description: 'Invalid JWT: Token must be a short-lived token',
   };
   const behind = toError(answered(400, body, { date: new Date(NOW + 600_000).toUTCString() }));
-  assert.equal(behind.hint, "set this machine's clock: it is 10 min behind Google's");
+  assert.equal(behind.hint, "Set this machine's clock: it is 10 min behind Google's.");
   const ahead = toError(answered(400, body, { date: new Date(NOW - 600_000).toUTCString() }));
-  assert.equal(ahead.hint, "set this machine's clock: it is 10 min ahead of Google's");
+  assert.equal(ahead.hint, "Set this machine's clock: it is 10 min ahead of Google's.");
   assert.equal(toError(answered(400, body, { date: new Date(NOW).toUTCString() })).hint, 'do something');
 });
 

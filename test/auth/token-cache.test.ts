@@ -345,7 +345,7 @@ test('R64: an endpoint that takes 10 s fails a request after 5 s, naming credent
   const { clock, credential, source } = setUp();
   credential.answer = () => never;
   const message =
-    'Could not get an ID token for https://orders-abc-an.a.run.app from fake credential: no answer from Google within 5 s';
+    'Could not get an ID token for https://orders-abc-an.a.run.app from fake credential: no answer from Google within 5 s.';
   const failed = assert.rejects(source.obtain(), { code: 'token_unavailable', message });
   await clock.advance(4_999);
   assert.equal(source.status().state, 'minting');

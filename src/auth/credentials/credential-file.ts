@@ -32,9 +32,9 @@ export async function readCredentialFile(path: string): Promise<CredentialFile> 
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
     throw new ProxyError(
       'credentials_invalid',
-      `The key file ${path} ${missing ? 'does not exist' : 'cannot be read'}`,
+      `The key file ${path} ${missing ? 'does not exist' : 'cannot be read'}.`,
       {
-        hint: 'check "path" of this credential',
+        hint: 'Check "path" of this credential.',
         cause,
       },
     );
@@ -45,8 +45,8 @@ export async function readCredentialFile(path: string): Promise<CredentialFile> 
   } catch {
     // The parser's message quotes the file.
   }
-  throw new ProxyError('credentials_invalid', `The key file ${path} is not a JSON object`, {
-    hint: 'use the file as Google made it: Cloud console, IAM, Service accounts, Keys, JSON',
+  throw new ProxyError('credentials_invalid', `The key file ${path} is not a JSON object.`, {
+    hint: 'Use the file as Google made it: Cloud console, IAM, Service accounts, Keys, JSON.',
   });
 }
 
@@ -88,9 +88,9 @@ export function parseLoopbackUrl(
   if (isGoogleUrl(url)) return undefined;
   throw new ProxyError(
     'credentials_invalid',
-    `"${field}" in ${origin} points to ${url.host}, which is not Google`,
+    `"${field}" in ${origin} points to ${url.host}, which is not Google.`,
     {
-      hint: 'use the file as Google made it, and none that somebody sent you',
+      hint: 'Use the file as Google made it, and none that somebody sent you.',
     },
   );
 }
@@ -107,9 +107,9 @@ function isGoogleUrl({ protocol, hostname, port }: URL): boolean {
 function toFieldError(field: string, origin: string): ProxyError {
   return new ProxyError(
     'credentials_invalid',
-    `"${field}" in ${origin} is missing or not of the known form`,
+    `"${field}" in ${origin} is missing or not of the known form.`,
     {
-      hint: 'use the file as Google made it',
+      hint: 'Use the file as Google made it.',
     },
   );
 }

@@ -101,7 +101,7 @@ export class GoogleExchange {
     const tokenUrl = parseLoopbackUrl(file, 'token_uri', origin);
     if (tokenUrl !== undefined) this.#traffic.redirectTokens(tokenUrl);
     if (file.type === 'impersonated_service_account') return this.#fromImpersonatedFile(file, origin);
-    if (!isTyped(file)) throw new ProxyError('credentials_invalid', `"type" in ${origin} is missing`);
+    if (!isTyped(file)) throw new ProxyError('credentials_invalid', `"type" in ${origin} is missing.`);
     // A service account asks for an ID token without scopes; federated identities need some in any case.
     const scopes = request.kind === 'id' && file.type === 'service_account' ? undefined : toScopes(request);
     const auth = new GoogleAuth({ projectId: NO_PROJECT, ...(scopes && { scopes }) });
@@ -235,9 +235,9 @@ function isIdTokenProvider(client: AuthClient): client is AuthClient & IdTokenPr
 function toNoIdTokenError(credential: string): ProxyError {
   return new ProxyError(
     'credentials_invalid',
-    `Google gives no ID tokens to ${credential}, only access tokens`,
+    `Google gives no ID tokens to ${credential}, only access tokens.`,
     {
-      hint: 'act as a service account: { kind: impersonate, account: NAME@PROJECT.iam.gserviceaccount.com, source: THIS_ONE }',
+      hint: 'Act as a service account: { kind: impersonate, account: NAME@PROJECT.iam.gserviceaccount.com, source: THIS_ONE }',
     },
   );
 }
@@ -245,7 +245,7 @@ function toNoIdTokenError(credential: string): ProxyError {
 function toNoOpenIdError(credential: string): ProxyError {
   return new ProxyError(
     'credentials_invalid',
-    `Google gave no ID token to ${credential}: the login lacks the scope "openid"`,
+    `Google gave no ID token to ${credential}: the login lacks the scope "openid".`,
     {
       hint: 'gcloud auth application-default login',
     },

@@ -45,11 +45,11 @@ export function createCredentials(
     if (known !== undefined) return known;
     const config = Object.hasOwn(configs, name) ? configs[name] : undefined;
     if (config === undefined)
-      throw new ProxyError('config_invalid', `There are no credentials named "${name}"`);
+      throw new ProxyError('config_invalid', `There are no credentials named "${name}".`);
     if (open.includes(name)) {
       throw new ProxyError(
         'config_invalid',
-        `Credentials can't be their own source: ${[...open, name].join(' -> ')}`,
+        `Credentials can't be their own source: ${[...open, name].join(' -> ')}.`,
       );
     }
     open.push(name);

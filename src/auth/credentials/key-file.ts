@@ -45,15 +45,15 @@ function toTypeError(path: string, type: unknown): ProxyError {
   if (typeof type !== 'string') {
     return new ProxyError(
       'credentials_invalid',
-      `The key file ${path} has no "type": it is not a service account's key`,
+      `The key file ${path} has no "type": it is not a service account's key.`,
     );
   }
   const known = /^\w{1,60}$/.test(type) ? type : 'unknown';
   return new ProxyError(
     'credentials_invalid',
-    `The key file ${path} is of type ${known}, not service_account`,
+    `The key file ${path} is of type ${known}, not service_account.`,
     {
-      hint: `use { kind: adc } with GOOGLE_APPLICATION_CREDENTIALS=${path}`,
+      hint: `Use { kind: adc } with GOOGLE_APPLICATION_CREDENTIALS=${path}.`,
     },
   );
 }

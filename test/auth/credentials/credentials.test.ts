@@ -156,7 +156,7 @@ test('application default credentials are found by the library, and found anew a
 test('no application default credentials at all: permanent, with the command to log in', async () => {
   const error = await failure(make({ kind: 'adc' }, {}));
   assert.equal(error.code, 'credentials_invalid');
-  assert.match(error.message, /from application default credentials: there are none on this machine$/);
+  assert.match(error.message, /from application default credentials: there are none on this machine\.$/);
   assert.equal(error.hint, 'gcloud auth application-default login');
 });
 
@@ -217,7 +217,7 @@ test('a metadata server that was not there at start is found when it is', async 
   delete process.env.METADATA_SERVER_DETECTION;
   const credential = make({ kind: 'adc' }, { metadataHost: google.google.metadataHost });
   google.faults.set('metadata', { status: 404 });
-  assert.match((await failure(credential)).message, /there are none on this machine$/);
+  assert.match((await failure(credential)).message, /there are none on this machine\.$/);
   google.faults.clear();
   assert.equal((await credential.mint(ID)).identity, google.accounts.compute);
 });
@@ -322,20 +322,20 @@ test('credentials that don’t exist, or are their own source, are mistakes in t
     message: /no credentials named "b"/,
   });
   assert.throws(make({ a: impersonate('x', 'constructor') }), { code: 'config_invalid' });
-  assert.throws(make({ a: impersonate('x', 'b'), b: impersonate('y', 'a') }), { message: /a -> b -> a$/ });
+  assert.throws(make({ a: impersonate('x', 'b'), b: impersonate('y', 'a') }), { message: /a -> b -> a\.$/ });
 });
 
 test('a key file that is missing, broken or of another type is named, with what to do', async () => {
   const missing = join(folder, 'missing.json');
   const cases: [string, RegExp][] = [
-    [missing, /missing\.json does not exist$/],
-    [folder, /cannot be read$/],
-    [await write('broken.json', '{"private_key": "canary'), /broken\.json is not a JSON object$/],
-    [await write('list.json', ['canary']), /list\.json is not a JSON object$/],
+    [missing, /missing\.json does not exist\.$/],
+    [folder, /cannot be read\.$/],
+    [await write('broken.json', '{"private_key": "canary'), /broken\.json is not a JSON object\.$/],
+    [await write('list.json', ['canary']), /list\.json is not a JSON object\.$/],
     [await write('empty.json', {}), /empty\.json has no "type"/],
     [
       await write('user.json', google.credentials.authorizedUser),
-      /user\.json is of type authorized_user, not service_account$/,
+      /user\.json is of type authorized_user, not service_account\.$/,
     ],
     [await write('keyless.json', { type: 'service_account' }), /client_email/],
     [
@@ -421,7 +421,7 @@ test('R64: an endpoint that never answers is given up', async () => {
   assert.ok(credential);
   const error = await failure(credential);
   assert.equal(error.code, 'token_unavailable');
-  assert.match(error.message, /can't be reached \(TimeoutError\)$/);
+  assert.match(error.message, /can't be reached \(TimeoutError\)\.$/);
 });
 
 test('R23: no failure lets a key, an assertion, a secret or a token be seen', async () => {
