@@ -1,0 +1,69 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Clock } from '../../clock.ts';
+import type { UserSecrets } from '../directory.ts';
+import type { Issuer, Reuse } from '../issuer.ts';
+import type { Keys } from '../keys.ts';
+
+/** A request to one of Google's endpoints, read completely. */
+export interface GoogleRequest {
+  /** Where this server listens: `http://127.0.0.1:port`. */
+  readonly origin: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  /** How the endpoint treats tokens it gave before: as Google does, or as a fault says. */
+  readonly reuse: Reuse;
+}
+
+/** What an endpoint answers. */
+export interface GoogleAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What endpoints know. */
+export interface Google {
+  readonly clock: Clock;
+  readonly keys: Keys;
+  readonly issuer: Issuer;
+  readonly user: UserSecrets;
+}
+
+export type GoogleHandler = (request: GoogleRequest, google: Google) => GoogleAnswer | Promise<GoogleAnswer>;
+
+/** An answer in JSON. */
+export function toJsonAnswer(
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): GoogleAnswer {
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json; charset=UTF-8', ...headers },
+    body: `${JSON.stringify(body, undefined, 2)}\n`,
+  };
+}
+
+/** An answer that holds a token: nobody may keep it (RFC 6749, section 5.1). */
+export function toTokenAnswer(body: unknown): GoogleAnswer {
+  return toJsonAnswer(200, body, {
+    'Cache-Control': 'no-cache, no-store, max-age=0, must-revalidate',
+    Pragma: 'no-cache',
+  });
+}
+
+/** An error in the words of OAuth 2.0 (RFC 6749, section 5.2). */
+export function toOAuthError(status: number, error: string, description: string): GoogleAnswer {
+  return toJsonAnswer(status, { error, error_description: description });
+}
+
+/** An error page, as Google's front end shows for what it doesn't know. */
+export function toErrorPage(status: number, title: string): GoogleAnswer {
+  return {
+    status,
+    headers: { 'Content-Type': 'text/html; charset=UTF-8' },
+    body: `<!DOCTYPE html>\n<html lang=en>\n<title>Error ${status} (${title})!!1</title>\n<p><b>${status}.</b> ${title}.\n`,
+  };
+}

@@ -1,0 +1,92 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Clock } from '../clock.ts';
+import { ProxyError } from '../errors.ts';
+
+/** Every server of the emulator, and only there. */
+const LOOPBACK = '127.0.0.1';
+
+/** Answers one request that reached `origin`, the server's own. */
+export type RequestHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  origin: string,
+) => Promise<void>;
+
+export interface ListenOptions {
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly handle: RequestHandler;
+}
+
+/** A listening HTTP/1.1 server. */
+export interface LoopbackServer {
+  /** `http://127.0.0.1:port` */
+  readonly origin: string;
+  /** `127.0.0.1:port` */
+  readonly host: string;
+  /** Stops listening and cuts every connection, whatever is on it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Listens on loopback. Answers carry the injected clock's `Date`. A request that expects `100 Continue` is left to
+ * its handler, which may refuse it before the body comes.
+ * @throws ProxyError `address_in_use` or `address_unavailable`
+ */
+export async function listenOnLoopback({ port, clock, handle }: ListenOptions): Promise<LoopbackServer> {
+  let origin = '';
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    response.setHeader('Date', new Date(clock.now().wallMs).toUTCString());
+    handle(request, response, origin).catch(() => response.destroy());
+  };
+  // As Google's front end: an idle connection lives ten minutes, a request may take an hour.
+  const server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 3_600_000 }, answer);
+  server.on('checkContinue', answer);
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(toListenError(error, port)));
+    server.listen(port, LOOPBACK, resolve);
+  });
+
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+  const host = `${LOOPBACK}:${address.port}`;
+  origin = `http://${host}`;
+  return {
+    origin,
+    host,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Sends `100 Continue` to a client that waits for it (RFC 9110, section 10.1.1). */
+export function inviteBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+}
+
+function toListenError(cause: NodeJS.ErrnoException, port: number): ProxyError {
+  if (cause.code === 'EADDRINUSE') {
+    return new ProxyError(
+      'address_in_use',
+      `Cannot start the emulator: port ${port} on ${LOOPBACK} is taken.`,
+      {
+        hint: 'Stop what listens there, or take any free port with --port 0.',
+        cause,
+      },
+    );
+  }
+  const why = cause.code ?? cause.message;
+  return new ProxyError(
+    'address_unavailable',
+    `Cannot start the emulator on ${LOOPBACK} port ${port}: ${why}.`,
+    {
+      hint: 'Take any free port with --port 0.',
+      cause,
+    },
+  );
+}
