@@ -71,7 +71,7 @@ export class Exchange implements Receiver {
   /** Decides, and answers or forwards. Never throws. */
   start(): void {
     const request = this.#request;
-    this.#response.once('close', () => this.#onClientClose());
+    this.#response.on('close', () => this.#onClientClose());
     const head: RequestHead = {
       method: request.method ?? '',
       target: request.url ?? '',

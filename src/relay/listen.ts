@@ -87,6 +87,8 @@ function createHttpServer(context: ExchangeContext): Server {
       insecureHTTPParser: false,
       noDelay: true,
       requireHostHeader: true,
+      // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
+      optimizeEmptyRequests: true,
     },
     handle,
   );
