@@ -1,7 +1,6 @@
 import { toCertificate } from '../certificate.ts';
 import { ISSUER } from '../issuer.ts';
-import type { Google, GoogleAnswer, GoogleRequest } from './http.ts';
-import { toJsonAnswer } from './http.ts';
+import { type Google, type GoogleAnswer, type GoogleRequest, toJsonAnswer } from './http.ts';
 
 /** Keys live as long as the emulator, so verifiers may keep them for hours, as they do with Google's. */
 const CACHEABLE = { 'Cache-Control': 'public, max-age=21600, must-revalidate, no-transform' };

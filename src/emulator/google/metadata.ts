@@ -1,6 +1,5 @@
 import { ACCOUNTS, PROJECT } from '../directory.ts';
-import type { Reuse } from '../issuer.ts';
-import { type IssuedToken, toEmailClaims } from '../issuer.ts';
+import { type Reuse, toEmailClaims } from '../issuer.ts';
 import { type Google, type GoogleAnswer, type GoogleRequest, toErrorPage } from './http.ts';
 
 /** The root of everything but the version listing. */
@@ -13,11 +12,17 @@ const INSTANCE = {
   createdAtSeconds: 1_735_689_600,
 } as const;
 
+/** Whom the server speaks for. */
+const MACHINE = { account: ACCOUNTS.compute, endpoint: 'metadata' } as const;
+
 /** What the machine's service account may do: set when the machine was made. */
 const SCOPES: readonly string[] = [
   'https://www.googleapis.com/auth/cloud-platform',
   'https://www.googleapis.com/auth/userinfo.email',
 ];
+
+/** On every answer: how a client knows it talks to a metadata server and not to some other machine. */
+const FLAVOR = { 'Metadata-Flavor': 'Google', Server: 'Metadata Server for VM' };
 
 /** A directory of entries, or the text of one. */
 type Entry = string | Directory;
@@ -83,11 +88,8 @@ async function answerIdentity(request: GoogleRequest, google: Google): Promise<G
   const { account, endpoint } = MACHINE;
   const claims = request.query.get('format') === 'full' ? toFullClaims() : {};
   const order = { kind: 'id', endpoint, account, audience, authorizedParty: account.id, claims } as const;
-  const token: IssuedToken = await google.issuer.issue(order, toReuse(request));
-  return toText(token.value);
+  return toText((await google.issuer.issue(order, toReuse(request))).value);
 }
-
-const MACHINE = { account: ACCOUNTS.compute, endpoint: 'metadata' } as const;
 
 /** This server keeps what it got, as the real one does. */
 function toReuse(request: GoogleRequest): Reuse {
@@ -145,9 +147,6 @@ function toRedirect({ headers, path }: GoogleRequest): GoogleAnswer {
   const location = `http://${headers.host}${path}/`;
   return { ...toText(`${location}\n`), status: 301, headers: { ...FLAVOR, Location: location } };
 }
-
-/** On every answer: how a client knows it talks to a metadata server and not to some other machine. */
-const FLAVOR = { 'Metadata-Flavor': 'Google', Server: 'Metadata Server for VM' };
 
 function toText(body: string): GoogleAnswer {
   return { status: 200, headers: { ...FLAVOR, 'Content-Type': 'application/text' }, body };
