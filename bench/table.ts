@@ -5,7 +5,7 @@ import type { StartUp } from './start-up.ts';
 const BUSY = 0.9;
 
 /** Everyone's figures are also given as multiples of these. */
-const YARDSTICKS = ['http-proxy', 'node-http', 'nginx'];
+const YARDSTICKS = ['http-proxy', 'http-proxy-keep-alive', 'node-http', 'nginx'];
 
 /** The throughput table. */
 export function toThroughputTable(all: readonly Rounds[]): string {

@@ -27,6 +27,12 @@ export const contenders: readonly Contender[] = [
     start: programStarter('http-proxy.ts'),
   },
   {
+    name: 'http-proxy-keep-alive',
+    label: 'http-proxy, keep-alive agent',
+    authorization: FIXED_TOKEN,
+    start: programStarter('http-proxy.ts', { BENCH_KEEP_ALIVE: 'yes' }),
+  },
+  {
     name: 'node-http',
     label: 'node:http',
     authorization: FIXED_TOKEN,
@@ -45,10 +51,10 @@ function nginx(): Contender {
 }
 
 /** How to start a rival that is a program of ours in `programs/`. */
-function programStarter(file: string): Contender['start'] {
+function programStarter(file: string, options: Readonly<Record<string, string>> = {}): Contender['start'] {
   return async (upstreamUrl, { cores }) => {
     const program = join(import.meta.dirname, '..', 'programs', file);
-    const env = { BENCH_UPSTREAM: upstreamUrl, BENCH_AUTHORIZATION: FIXED_AUTHORIZATION };
+    const env = { BENCH_UPSTREAM: upstreamUrl, BENCH_AUTHORIZATION: FIXED_AUTHORIZATION, ...options };
     const rival = startPinned([process.execPath, program], { core: cores?.contender, env });
     const { url } = JSON.parse(await rival.firstLine());
     return { url, process: rival };

@@ -4,9 +4,12 @@ import { listen, readTask } from './task.ts';
 
 const { upstream, authorization } = readTask();
 
+// As it comes, http-proxy opens a connection to the upstream for every request.
+const agent = process.env.BENCH_KEEP_ALIVE === 'yes' ? new Agent({ keepAlive: true }) : undefined;
+
 const proxy = httpProxy.createProxyServer({
   target: upstream.origin,
-  agent: new Agent({ keepAlive: true }),
+  ...(agent && { agent }),
   changeOrigin: true,
   xfwd: true,
   headers: { authorization },

@@ -166,7 +166,10 @@ export class Exchange implements Receiver {
       return;
     }
     this.#hasHead = true;
-    process.nextTick(flushHead, this);
+    // A small body of known length comes along or right behind, and then both go out in one write. Anything else may be
+    // long in coming, and the client of an event stream waits for the head.
+    if (this.#contentLength === undefined || this.#contentLength > SINGLE_WRITE_BYTES)
+      process.nextTick(flushHead, this);
   }
 
   /** Sends a head whose body is not there yet: an event stream's client waits for it. */
