@@ -7,7 +7,7 @@ import { isSupportedNode } from '../src/node-version.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Every source file, as `src/relay/heads.ts`. */
+/** Every source file, as `src/relay/decide.ts`. */
 const FILES = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
   .map((file) => `src/${file.split(sep).join('/')}`);

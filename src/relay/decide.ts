@@ -1,15 +1,15 @@
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
+import type { FieldLines } from './field-lines.ts';
 import {
   type BodyFraming,
   type CredentialHeader,
-  type FieldLines,
   framingOf,
   type RequestFacts,
   readRequestFacts,
   toUpstreamLines,
-} from './heads.ts';
+} from './request-head.ts';
 import type { Route, Site } from './site.ts';
 
 /** A request's head as it arrived: all that a decision may rest on. */

@@ -5,7 +5,7 @@ import type { Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toServerOptionsAnswer } from './answers.ts';
 import { composeHead, type Decision, decide, type Forward, type RequestHead } from './decide.ts';
-import { toClientHead } from './heads.ts';
+import { toClientHead } from './response-head.ts';
 import type { Site } from './site.ts';
 import type { Receiver, Sending } from './transport.ts';
 

@@ -3,7 +3,7 @@ import type { HeaderMode, TimeoutConfig } from '../config/config.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
-import type { FieldLines } from './heads.ts';
+import type { FieldLines } from './field-lines.ts';
 import type { Transport } from './transport.ts';
 
 /**

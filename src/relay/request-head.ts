@@ -1,7 +1,5 @@
 import { ProxyError } from '../errors.ts';
-
-/** Field lines as Node gives and takes them: name, value, name, value, in order, case kept. */
-export type FieldLines = readonly string[];
+import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
 
 /** What a request's field lines say, read in one pass. Repeated values are joined by `, ` (RFC 9110, section 5.3). */
 export interface RequestFacts {
@@ -78,25 +76,7 @@ function roleOf(lowerName: string): Role {
   return roleOf(dashed) === Role.pass ? Role.pass : Role.drop;
 }
 
-/** How many spellings are remembered per direction; enough for every real client, bounded against made-up names. */
-const REMEMBERED_NAMES = 1_024;
-
-/** Remembers what `find` says of a name, by its exact spelling: lower-casing each name of each request costs more. */
-function rememberByName<T>(find: (lowerName: string) => T): (name: string) => T {
-  const known = new Map<string, T>();
-  return (name) => {
-    const hit = known.get(name);
-    if (hit !== undefined) return hit;
-    const found = find(name.toLowerCase());
-    if (known.size < REMEMBERED_NAMES) known.set(name, found);
-    return found;
-  };
-}
-
 const requestRole = rememberByName(roleOf);
-
-/** `Connection` values that name nothing beyond the connection itself, so that no set has to be made for them. */
-const PLAIN_CONNECTION = /^\s*(?:keep-alive|close|upgrade|te|,|\s)*$/i;
 
 /** Reads a request's field lines. Pure; never throws. */
 export function readRequestFacts(lines: FieldLines): RequestFacts {
@@ -118,17 +98,17 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     const value = lines[i + 1] as string;
     const role = requestRole(name);
     if (role <= Role.drop) continue;
-    if (role === Role.host) host = join(host, value);
-    else if (role === Role.connection) connection = join(connection, value);
-    else if (role === Role.origin) origin = join(origin, value);
-    else if (role === Role.fetchSite) fetchSite = join(fetchSite, value);
-    else if (role === Role.fetchMode) fetchMode = join(fetchMode, value);
-    else if (role === Role.fetchDest) fetchDest = join(fetchDest, value);
-    else if (role === Role.referer) referer = join(referer, value);
-    else if (role === Role.contentLength) contentLength = join(contentLength, value);
-    else if (role === Role.transferEncoding) transferEncoding = join(transferEncoding, value);
-    else if (role === Role.expect) expect = join(expect, value);
-    else if (role === Role.upgrade) upgrade = join(upgrade, value);
+    if (role === Role.host) host = joinValues(host, value);
+    else if (role === Role.connection) connection = joinValues(connection, value);
+    else if (role === Role.origin) origin = joinValues(origin, value);
+    else if (role === Role.fetchSite) fetchSite = joinValues(fetchSite, value);
+    else if (role === Role.fetchMode) fetchMode = joinValues(fetchMode, value);
+    else if (role === Role.fetchDest) fetchDest = joinValues(fetchDest, value);
+    else if (role === Role.referer) referer = joinValues(referer, value);
+    else if (role === Role.contentLength) contentLength = joinValues(contentLength, value);
+    else if (role === Role.transferEncoding) transferEncoding = joinValues(transferEncoding, value);
+    else if (role === Role.expect) expect = joinValues(expect, value);
+    else if (role === Role.upgrade) upgrade = joinValues(upgrade, value);
     else {
       authorization = value;
       authorizationCount += 1;
@@ -147,19 +127,8 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     transferEncoding,
     expect,
     upgrade,
-    connectionNames: connection === undefined ? undefined : namesIn(connection),
+    connectionNames: connection === undefined ? undefined : namesInConnection(connection),
   };
-}
-
-function join(seen: string | undefined, value: string): string {
-  return seen === undefined ? value : `${seen}, ${value}`;
-}
-
-/** The field names a `Connection` value lists (RFC 9110, section 7.6.1), lower case. */
-function namesIn(connection: string): ReadonlySet<string> | undefined {
-  if (PLAIN_CONNECTION.test(connection)) return undefined;
-  const names = connection.split(',').map((name) => name.trim().toLowerCase());
-  return new Set(names.filter((name) => name !== ''));
 }
 
 /** Headers a token can travel in. */
@@ -233,81 +202,4 @@ export function framingOf(facts: RequestFacts, httpMinor: number): BodyFraming {
     return 'chunked';
   }
   return facts.contentLength === undefined || facts.contentLength === '0' ? 'none' : 'length';
-}
-
-const RESPONSE_HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-const responseRole = rememberByName((name): 'pass' | 'drop' | 'connection' | 'content-length' => {
-  if (name === 'connection' || name === 'content-length') return name;
-  return RESPONSE_HOP_BY_HOP.has(name) || name.startsWith('proxy-') ? 'drop' : 'pass';
-});
-
-/** A response head on its way back to the client. */
-export interface ClientHead {
-  /** Field lines to send, in order, case kept. */
-  readonly lines: string[];
-  /** The declared length of the body in bytes; undefined when there is none. */
-  readonly contentLength: number | undefined;
-  /** Names of headers dropped because they held the token. */
-  readonly leaked: readonly string[] | undefined;
-}
-
-/**
- * The field lines for the client: the upstream's without hop-by-hop ones and without any that give the token back.
- * `token` is the token's own text; undefined when the request carried none. Bytes come as latin1 text.
- */
-export function toClientHead(
-  rawLines: readonly (Buffer | string)[],
-  status: number,
-  token: string | undefined,
-): ClientHead {
-  const lines: string[] = [];
-  let contentLength: number | undefined;
-  let leaked: string[] | undefined;
-  let connection: string | undefined;
-  for (let i = 0; i + 1 < rawLines.length; i += 2) {
-    const name = toText(rawLines[i] as Buffer | string);
-    const value = toText(rawLines[i + 1] as Buffer | string);
-    const role = responseRole(name);
-    if (role === 'drop') continue;
-    if (role === 'connection') {
-      connection = join(connection, value);
-      continue;
-    }
-    if (role === 'content-length') {
-      // RFC 9110, section 8.6: no Content-Length in a 1xx or 204 response.
-      if (status < 200 || status === 204) continue;
-      contentLength = Number(value);
-    }
-    if (token !== undefined && value.length >= token.length && value.includes(token)) {
-      leaked ??= [];
-      leaked.push(name);
-      continue;
-    }
-    lines.push(name, value);
-  }
-  const named = connection === undefined ? undefined : namesIn(connection);
-  return { lines: named === undefined ? lines : without(lines, named), contentLength, leaked };
-}
-
-function without(lines: string[], names: ReadonlySet<string>): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < lines.length; i += 2) {
-    const name = lines[i] as string;
-    // Framing is never a connection's own business: dropping it would change the message.
-    if (names.has(name.toLowerCase()) && name.toLowerCase() !== 'content-length') continue;
-    kept.push(name, lines[i + 1] as string);
-  }
-  return kept;
-}
-
-function toText(bytes: Buffer | string): string {
-  return typeof bytes === 'string' ? bytes : bytes.toString('latin1');
 }

@@ -1,0 +1,32 @@
+/** Field lines as Node gives and takes them: name, value, name, value, in order, case kept. */
+export type FieldLines = readonly string[];
+
+/** How many spellings are remembered per direction; enough for every real client, bounded against made-up names. */
+const REMEMBERED_NAMES = 1_024;
+
+/** Remembers what `find` says of a name, by its exact spelling: lower-casing each name of each request costs more. */
+export function rememberByName<T>(find: (lowerName: string) => T): (name: string) => T {
+  const known = new Map<string, T>();
+  return (name) => {
+    const hit = known.get(name);
+    if (hit !== undefined) return hit;
+    const found = find(name.toLowerCase());
+    if (known.size < REMEMBERED_NAMES) known.set(name, found);
+    return found;
+  };
+}
+
+/** Repeated values of one field as one, in order (RFC 9110, section 5.3). */
+export function joinValues(seen: string | undefined, value: string): string {
+  return seen === undefined ? value : `${seen}, ${value}`;
+}
+
+/** `Connection` values that name nothing beyond the connection itself, so that no set has to be made for them. */
+const PLAIN_CONNECTION = /^(?:keep-alive|close|upgrade|te|,|\s)*$/i;
+
+/** The field names a `Connection` value lists (RFC 9110, section 7.6.1), lower case; undefined when it names none but the usual. */
+export function namesInConnection(connection: string): ReadonlySet<string> | undefined {
+  if (PLAIN_CONNECTION.test(connection)) return undefined;
+  const names = connection.split(',').map((name) => name.trim().toLowerCase());
+  return new Set(names.filter((name) => name !== ''));
+}

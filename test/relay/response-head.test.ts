@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { toClientHead } from '../../src/relay/response-head.ts';
+
+test('R26: hop-by-hop headers and those Connection names don’t come back', () => {
+  const head = toClientHead(
+    [
+      'Connection',
+      'close, X-Hop',
+      'Keep-Alive',
+      'x',
+      'Transfer-Encoding',
+      'chunked',
+      'Proxy-Status',
+      'gcp-bearer-proxy; error=x',
+      'X-Hop',
+      '1',
+      'Trailer',
+      'x',
+      'Upgrade',
+      'h2c',
+      'X-Kept',
+      '1',
+    ],
+    200,
+    undefined,
+  );
+  assert.deepEqual(head.lines, ['X-Kept', '1']);
+});
+
+test('R27: Set-Cookie lines come back one by one, in order and case', () => {
+  const lines = [
+    'Set-Cookie',
+    'a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT',
+    'X-B',
+    '1',
+    'set-cookie',
+    'b=2',
+    'x-b',
+    '2',
+  ];
+  assert.deepEqual(
+    toClientHead(
+      lines.map((text) => Buffer.from(text)),
+      200,
+      undefined,
+    ).lines,
+    lines,
+  );
+});
+
+test('R36: Content-Length stays on a HEAD or 304 response and goes from a 204', () => {
+  assert.deepEqual(toClientHead(['Content-Length', '5'], 304, undefined).lines, ['Content-Length', '5']);
+  assert.deepEqual(toClientHead(['Content-Length', '5'], 204, undefined).lines, []);
+  assert.equal(toClientHead(['Content-Length', '5'], 200, undefined).contentLength, 5);
+});
+
+test('a response’s Connection header can’t take its framing off', () => {
+  assert.deepEqual(
+    toClientHead(['Connection', 'content-length', 'Content-Length', '5'], 200, undefined).lines,
+    ['Content-Length', '5'],
+  );
+});
+
+test('R23: a response header that gives the token back is dropped', () => {
+  const head = toClientHead(['X-Echo', 'was: Bearer s3cret!', 'X-Ok', 'Bearer s3cre'], 200, 's3cret');
+  assert.deepEqual(head.lines, ['X-Ok', 'Bearer s3cre']);
+  assert.deepEqual(head.leaked, ['X-Echo']);
+});
