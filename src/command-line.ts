@@ -43,6 +43,7 @@ function createIo(): Io {
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
+    terminal: process.stderr.isTTY === true,
     colour: process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
     get stop() {
       // Only commands that ask are stopped gently; the others end at the first signal, as programs do.

@@ -8,7 +8,9 @@ export interface Io {
   readonly stderr: Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Whether stderr is a terminal that takes colours (respects `NO_COLOR`). */
+  /** Whether a person reads stderr: it is a terminal. */
+  readonly terminal: boolean;
+  /** Whether that terminal takes colours (respects `NO_COLOR`). */
   readonly colour: boolean;
   /** Aborted when the user asks to stop (Ctrl-C, SIGTERM); the reason is the signal's name. */
   readonly stop: AbortSignal;

@@ -29,11 +29,10 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
     env: io.env,
     cwd: io.cwd,
   });
-  const isTerminal = io.colour;
   const log = await createLog({
     stream: io.stderr === process.stderr ? undefined : io.stderr,
-    pretty: isTerminal,
-    colour: isTerminal,
+    pretty: io.terminal,
+    colour: io.colour,
     quiet: options.quiet,
   });
   try {

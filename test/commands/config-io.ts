@@ -16,7 +16,15 @@ export function createIo(cwd: string): {
     });
   const stop = new AbortController().signal;
   return {
-    io: { stdout: into('stdout'), stderr: into('stderr'), env: {}, cwd, colour: false, stop },
+    io: {
+      stdout: into('stdout'),
+      stderr: into('stderr'),
+      env: {},
+      cwd,
+      terminal: false,
+      colour: false,
+      stop,
+    },
     written,
   };
 }

@@ -19,7 +19,15 @@ interface Run {
 function run(t: TestContext, options: Partial<EmulateOptions> = {}): Run {
   const [stdout, stderr] = [new PassThrough({ encoding: 'utf8' }), new PassThrough({ encoding: 'utf8' })];
   const stopping = new AbortController();
-  const io = { stdout, stderr, env: {}, cwd: tmpdir(), colour: false, stop: stopping.signal };
+  const io = {
+    stdout,
+    stderr,
+    env: {},
+    cwd: tmpdir(),
+    terminal: false,
+    colour: false,
+    stop: stopping.signal,
+  };
   const exit = runEmulate({ port: 0, jsonReady: true, services: ['hello'], ...options }, io);
   exit.catch(() => undefined);
   t.after(async () => {
