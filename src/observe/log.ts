@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { isProxyError } from '../errors.ts';
 import type { ExchangeRecord, Observer } from './events.ts';
+import { toReadableLine } from './readable-line.ts';
 import { redactSecrets } from './redact.ts';
 
 export interface LogOptions {
@@ -90,7 +91,7 @@ function describeCause(cause: unknown): string {
   return redactSecrets(cause instanceof Error ? (cause.stack ?? cause.message) : 'not an Error');
 }
 
-/** For people: `12:01:02 GET /orders?id=… 200 38 ms (upstream 37 ms, token 12 min old) -> /orders`. */
+/** One readable line a message. */
 async function createPrettyStream(
   destination: DestinationStream,
   colour: boolean,
@@ -98,26 +99,11 @@ async function createPrettyStream(
   const { default: pretty } = await import('pino-pretty');
   return pretty({
     destination,
-    colorize: colour,
+    // The line paints itself.
+    colorize: false,
     sync: true,
-    translateTime: 'SYS:HH:MM:ss',
-    ignore: 'pid,hostname,requestId,method,target,route,status,upstreamMs,totalMs,tokenAgeS,error',
-    customPrettifiers: { time: (time) => String(time), level: () => '' },
-    messageFormat: (log, messageKey) => {
-      if (typeof log.method !== 'string') return String(log[messageKey]);
-      const timings = [
-        log.upstreamMs === undefined ? undefined : `upstream ${log.upstreamMs} ms`,
-        log.tokenAgeS === undefined ? undefined : `token ${formatAge(Number(log.tokenAgeS))} old`,
-      ].filter((part) => part !== undefined);
-      const why =
-        log.error === undefined ? '' : `  ${log.error}: ${String(log[messageKey])} [${log.requestId}]`;
-      const route = log.route === undefined ? '' : `  -> ${log.route}`;
-      const details = timings.length === 0 ? '' : ` (${timings.join(', ')})`;
-      return `${log.method} ${log.target} ${log.status}  ${log.totalMs} ms${details}${route}${why}`;
-    },
+    hideObject: true,
+    ignore: 'time,level',
+    messageFormat: (line) => toReadableLine(line, colour),
   });
-}
-
-function formatAge(seconds: number): string {
-  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }

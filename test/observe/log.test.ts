@@ -56,8 +56,18 @@ test('for people a request is one readable line', async () => {
   log.observer.onExchange(record);
   assert.match(
     text(),
-    /^\S*\d\d:\d\d:\d\d\S* +GET \/orders\?id=… 200 {2}38\.3 ms \(upstream 37 ms, token 12 min old\) {2}-> \/orders\n$/,
+    /^\d\d:\d\d:\d\d GET \/orders\?id=… 200 38\.3 ms \(upstream 37 ms, token 12 min old\) -> \/orders\n$/,
   );
+  log.observer.onExchange({
+    ...record,
+    status: 404,
+    error: 'no_route',
+    message: 'No route takes /x.',
+    route: undefined,
+  });
+  assert.match(text(), / 404 38\.3 ms .* {2}no_route: No route takes \/x\. \[abc-1\]\n$/);
+  log.warn('Something is off.', { hint: 'Do this.' });
+  assert.match(text(), /\n\d\d:\d\d:\d\d warn Something is off\. Do this\.\n$/);
 });
 
 test('a failure says its code and reason, an internal one is an error with its stack, secrets taken out', async () => {
