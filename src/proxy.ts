@@ -91,7 +91,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const routes = assembly.routes.map((route) => summarize(route, url));
   const stopEverything = async (): Promise<void> => {
     cache.close();
-    await Promise.all([...transports.values()].map((transport) => transport.destroy()));
+    for (const transport of transports.values()) transport.destroy();
     await assembly.close();
   };
 

@@ -7,7 +7,7 @@ import { type Answer, toAskAnswer, toErrorAnswer, toServerOptionsAnswer } from '
 import { composeHead, type Decision, decide, type Forward, type RequestHead } from './decide.ts';
 import { toClientHead } from './response-head.ts';
 import type { Site } from './site.ts';
-import type { Receiver, Sending } from './transport.ts';
+import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
 
 /** What the exchanges of one listener share. */
 export interface ExchangeContext {
@@ -133,7 +133,7 @@ export class Exchange implements Receiver {
           method: forward.head.method,
           target: forward.target,
           lines,
-          body: forward.framing === 'none' ? null : this.#request,
+          body: toBody(forward, this.#request),
           timeout: forward.route.timeout,
         },
         this,
@@ -143,7 +143,7 @@ export class Exchange implements Receiver {
     }
   }
 
-  onHead(status: number, reason: string, rawLines: readonly (Buffer | string)[]): void {
+  onHead(status: number, reason: string, rawLines: readonly string[]): void {
     if (this.#isOver) return;
     this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
     const token = this.#token?.value;
@@ -257,6 +257,11 @@ export class Exchange implements Receiver {
       cause,
     });
   }
+}
+
+function toBody({ framing, facts }: Forward, stream: IncomingMessage): UpstreamRequest['body'] {
+  if (framing === 'none') return null;
+  return { stream, length: framing === 'length' ? Number(facts.contentLength) : undefined };
 }
 
 function flushHead(exchange: Exchange): void {

@@ -26,15 +26,15 @@ const Role = {
   /** Never goes on: hop-by-hop, or ours to set. */
   drop: 1,
   host: 2,
-  // From `origin` to `contentLength`: looked at, and goes on.
+  // From `origin` to `authorization`: looked at, and goes on.
   origin: 3,
   fetchSite: 4,
   fetchMode: 5,
   fetchDest: 6,
   referer: 7,
   authorization: 8,
+  // From here on: looked at, and never goes on. The body is framed anew.
   contentLength: 9,
-  // From here on: looked at, and never goes on.
   transferEncoding: 10,
   connection: 11,
   expect: 12,
@@ -166,7 +166,7 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
     if (role !== Role.pass) {
       if (role === Role.authorization) {
         if (!add.keepAuthorization) continue;
-      } else if (role < Role.origin || role > Role.contentLength) continue;
+      } else if (role < Role.origin || role > Role.authorization) continue;
     }
     if (connectionNames?.has(name.toLowerCase())) continue;
     if (remove?.has(name.toLowerCase())) continue;

@@ -1,4 +1,4 @@
-import { joinValues, namesInConnection, rememberByName } from './field-lines.ts';
+import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
 
 const RESPONSE_HOP_BY_HOP = new Set([
   'connection',
@@ -26,20 +26,16 @@ export interface ClientHead {
 
 /**
  * The field lines for the client: the upstream's without hop-by-hop ones and without any that give the token back.
- * `token` is the token's own text; undefined when the request carried none. Bytes come as latin1 text.
+ * `token` is the token's own text; undefined when the request carried none.
  */
-export function toClientHead(
-  rawLines: readonly (Buffer | string)[],
-  status: number,
-  token: string | undefined,
-): ClientHead {
+export function toClientHead(rawLines: FieldLines, status: number, token: string | undefined): ClientHead {
   const lines: string[] = [];
   let contentLength: number | undefined;
   let leaked: string[] | undefined;
   let connection: string | undefined;
   for (let i = 0; i + 1 < rawLines.length; i += 2) {
-    const name = toText(rawLines[i] as Buffer | string);
-    const value = toText(rawLines[i + 1] as Buffer | string);
+    const name = rawLines[i] as string;
+    const value = rawLines[i + 1] as string;
     const role = responseRole(name);
     if (role === 'drop') continue;
     if (role === 'connection') {
@@ -71,8 +67,4 @@ function without(lines: string[], names: ReadonlySet<string>): string[] {
     kept.push(name, lines[i + 1] as string);
   }
   return kept;
-}
-
-function toText(bytes: Buffer | string): string {
-  return typeof bytes === 'string' ? bytes : bytes.toString('latin1');
 }

@@ -1,41 +1,38 @@
 import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
-// Not the package's index: that also loads fetch, WebSocket and the caches, an eighth of our start-up time.
-import Client from 'undici/lib/dispatcher/client.js';
 import type { TimeoutConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
+import { type Errand, UpstreamConnection } from './upstream-connection.ts';
 import { toUpstreamError } from './upstream-failure.ts';
 
 /** Carries requests to one upstream origin. */
 export interface Transport {
-  /** Sends a request; everything that comes of it is told to the receiver, which always gets `onEnd` or `onError`. */
+  /** Sends a request; what comes of it is told to the receiver, which gets `onEnd` or `onError` unless it aborts. */
   send(request: UpstreamRequest, receiver: Receiver): Sending;
-  /** Lets what is in flight finish, then closes every connection. */
-  close(): Promise<void>;
-  /** Breaks off what is in flight. */
-  destroy(): Promise<void>;
+  /** Closes every connection, and breaks off what is in flight. */
+  destroy(): void;
 }
 
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: string;
-  readonly lines: string[];
-  /** Null for a request without a body. */
-  readonly body: Readable | null;
+  /** All field lines but those that frame the body: these are added here. */
+  readonly lines: readonly string[];
+  /** Null for a request without a body; `length` is in bytes, undefined where it isn't known. */
+  readonly body: { readonly stream: Readable; readonly length: number | undefined } | null;
   readonly timeout: TimeoutConfig;
 }
 
 /** A request under way. */
 export interface Sending {
-  /** Gives up: the upstream connection is closed, and `onError` follows. Harmless when all is over. */
+  /** Gives up: the upstream connection is closed, and nothing more is told. Harmless when all is over. */
   abort(): void;
   /** Goes on reading after `onData` returned false. */
   resume(): void;
 }
 
-/** Called back in this order: `onHead` once, `onData` any number of times, then `onEnd` or at any point `onError`. */
+/** Called back in this order: `onHead` once, `onData` any number of times, then `onEnd`; or at any point `onError`. */
 export interface Receiver {
-  onHead(status: number, reason: string, lines: readonly (Buffer | string)[]): void;
+  onHead(status: number, reason: string, lines: readonly string[]): void;
   /** @returns false to be sent no more until `resume` */
   onData(chunk: Buffer): boolean;
   onEnd(): void;
@@ -50,137 +47,156 @@ export interface TransportOptions {
 
 /** Connections to one upstream at most; a request that would need one more is answered 503. */
 const MAX_CONNECTIONS = 1_024;
-/** Idle connections kept as objects; their sockets close by themselves after `KEEP_ALIVE_MS`. */
-const MAX_IDLE_CLIENTS = 256;
 /** Google's front end keeps idle connections for minutes; a server that wants less says so in `Keep-Alive`. */
 const KEEP_ALIVE_MS = 60_000;
-const MAX_RESPONSE_HEAD_BYTES = 65_536;
+/** How often silence is looked at, at most and at least. */
+const SLOWEST_TICK_MS = 1_000;
+const FASTEST_TICK_MS = 10;
 
 /**
- * A transport over HTTP/1.1: one undici client is one connection, taken from a stack so that the warmest is used first.
- * No pipelining, no redirects, no retries, no decoding.
+ * A transport over HTTP/1.1. Free connections wait on a stack, so that the warmest is used first and the others may
+ * close. No pipelining, no redirects, no decoding; one thing is tried again: a request without a body, by a safe method, whose
+ * reused connection turned out to be closed before any byte of a response (RFC 9110, section 9.2.2).
  */
 export function createTransport(options: TransportOptions): Transport {
-  const idle: Client[] = [];
-  const all = new Set<Client>();
+  const origin = new URL(options.origin);
+  const session: { current: Buffer | undefined } = { current: undefined };
+  const free: UpstreamConnection[] = [];
+  const all = new Set<UpstreamConnection>();
+  let tickMs = SLOWEST_TICK_MS;
+  let ticker: NodeJS.Timeout | undefined;
 
-  const open = (): Client => {
-    const client = new Client(options.origin, {
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
-      connect: { timeout: options.connectTimeoutMs },
-    });
-    all.add(client);
-    return client;
+  const tick = (): void => {
+    for (const connection of all) connection.tick(tickMs);
   };
-  const release = (client: Client): void => {
-    if (idle.length < MAX_IDLE_CLIENTS) idle.push(client);
-    else {
-      all.delete(client);
-      void client.close();
+  const tickEvery = (ms: number): void => {
+    clearInterval(ticker);
+    tickMs = ms;
+    ticker = setInterval(tick, ms);
+    ticker.unref();
+  };
+  /** Fast enough to keep a limit to about a quarter. */
+  const tickFor = (limitMs: number): void => {
+    const wantedMs = Math.max(FASTEST_TICK_MS, Math.min(SLOWEST_TICK_MS, limitMs / 4));
+    if (ticker === undefined || (limitMs > 0 && wantedMs < tickMs))
+      tickEvery(limitMs > 0 ? wantedMs : SLOWEST_TICK_MS);
+  };
+
+  const open = (): UpstreamConnection => {
+    const connection = new UpstreamConnection({
+      origin,
+      connectTimeoutMs: options.connectTimeoutMs,
+      keepAliveMs: KEEP_ALIVE_MS,
+      session,
+      onFree: (freed) => free.push(freed),
+      onClosed: (closed) => {
+        all.delete(closed);
+        const index = free.indexOf(closed);
+        if (index !== -1) free.splice(index, 1);
+        if (all.size > 0) return;
+        clearInterval(ticker);
+        ticker = undefined;
+        tickMs = SLOWEST_TICK_MS;
+      },
+    });
+    all.add(connection);
+    return connection;
+  };
+  const dispatch = (carriage: Carriage): void => {
+    const connection = carriage.isRetry
+      ? open()
+      : (free.pop() ?? (all.size < MAX_CONNECTIONS ? open() : undefined));
+    if (connection === undefined) {
+      const message = `All ${MAX_CONNECTIONS} connections to ${options.origin} are busy.`;
+      carriage.refuse(new ProxyError('overloaded', message, { retryAfterMs: 1_000 }));
+      return;
     }
+    const { headersMs, idleMs } = carriage.request.timeout;
+    tickFor(headersMs === 0 || idleMs === 0 ? headersMs + idleMs : Math.min(headersMs, idleMs));
+    carriage.connection = connection;
+    connection.send(carriage);
   };
 
   return {
     send(request, receiver) {
-      const client = idle.pop() ?? (all.size < MAX_CONNECTIONS ? open() : undefined);
-      const carriage = new Carriage(receiver, options.origin, () => client && release(client));
-      if (client === undefined) {
-        carriage.fail(
-          new ProxyError('overloaded', `All ${MAX_CONNECTIONS} connections to ${options.origin} are busy.`, {
-            retryAfterMs: 1_000,
-          }),
-        );
-        return carriage;
-      }
-      try {
-        client.dispatch(
-          {
-            method: request.method as Dispatcher.HttpMethod,
-            path: request.target,
-            headers: request.lines,
-            body: request.body,
-            headersTimeout: request.timeout.headersMs,
-            bodyTimeout: request.timeout.idleMs,
-            // Without it undici closes the connection after every HEAD.
-            reset: false,
-          },
-          carriage,
-        );
-      } catch (error) {
-        carriage.onResponseError(undefined, error);
-      }
+      const carriage = new Carriage(request, receiver, options.origin, dispatch);
+      dispatch(carriage);
       return carriage;
     },
-    async close() {
-      await Promise.allSettled([...all].map((client) => client.close()));
-    },
-    async destroy() {
-      await Promise.allSettled([...all].map((client) => client.destroy()));
+    destroy() {
+      clearInterval(ticker);
+      for (const connection of all) connection.close(new Error('the proxy stops'));
     },
   };
 }
 
-/** One request on one connection, between undici's handler interface and ours. */
-class Carriage implements Dispatcher.DispatchHandler, Sending {
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** One request on its way, between a connection and whoever wants the response. */
+class Carriage implements Errand, Sending {
+  readonly request: UpstreamRequest;
+  connection: UpstreamConnection | undefined;
+  isRetry = false;
   readonly #receiver: Receiver;
   readonly #origin: string;
-  readonly #release: () => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  #aborted = false;
-  #settled = false;
+  readonly #dispatch: (carriage: Carriage) => void;
+  #isOver = false;
 
-  constructor(receiver: Receiver, origin: string, release: () => void) {
+  constructor(
+    request: UpstreamRequest,
+    receiver: Receiver,
+    origin: string,
+    dispatch: (carriage: Carriage) => void,
+  ) {
+    this.request = request;
     this.#receiver = receiver;
     this.#origin = origin;
-    this.#release = release;
+    this.#dispatch = dispatch;
   }
 
   abort(): void {
-    if (this.#aborted || this.#settled) return;
-    this.#aborted = true;
-    this.#controller?.abort(new Error('the client went away'));
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.connection?.close(new Error('the client went away'));
   }
 
   resume(): void {
-    this.#controller?.resume();
+    if (!this.#isOver) this.connection?.resume();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#aborted) controller.abort(new Error('the client went away'));
+  refuse(error: ProxyError): void {
+    this.#isOver = true;
+    this.#receiver.onError(error);
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    reason = '',
-  ): void {
-    if (status < 200) return;
-    this.#receiver.onHead(status, reason, (controller.rawHeaders ?? []) as readonly (Buffer | string)[]);
+  onHead(status: number, reason: string, lines: string[]): void {
+    if (!this.#isOver) this.#receiver.onHead(status, reason, lines);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#receiver.onData(chunk)) controller.pause();
+  onBody(chunk: Buffer): void {
+    if (!this.#isOver && !this.#receiver.onData(chunk)) this.connection?.pause();
   }
 
-  onResponseEnd(): void {
-    this.#settled = true;
-    this.#release();
+  onComplete(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#receiver.onEnd();
   }
 
-  onResponseError(_controller: unknown, error: unknown): void {
-    this.fail(toUpstreamError(error, this.#origin));
-  }
-
-  fail(error: ProxyError): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.#release();
-    this.#receiver.onError(error);
+  failed(cause: unknown, connection: UpstreamConnection): void {
+    if (this.#isOver) return;
+    const { method, body } = this.request;
+    if (
+      connection.isReused &&
+      !connection.hasAnswered &&
+      !this.isRetry &&
+      body === null &&
+      SAFE_METHODS.has(method)
+    ) {
+      this.isRetry = true;
+      this.#dispatch(this);
+      return;
+    }
+    this.refuse(toUpstreamError(cause, this.#origin));
   }
 }

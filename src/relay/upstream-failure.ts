@@ -3,7 +3,7 @@ import { type ErrorCode, ProxyError } from '../errors.ts';
 interface Failure {
   readonly code: ErrorCode;
   /** The sentence, after the upstream's origin; `code` is the system's or library's own name for the fault. */
-  say(code: string): string;
+  say(code: string, cause: unknown): string;
   readonly hint?: string;
 }
 
@@ -28,7 +28,8 @@ const RESET: Failure = {
 };
 const BAD_RESPONSE: Failure = {
   code: 'bad_upstream_response',
-  say: (code) => `sent a response that is not valid HTTP/1.1 (${code || 'unreadable'})`,
+  say: (_code, cause) =>
+    `sent a response that is not valid HTTP/1.1: ${cause instanceof Error ? cause.message : 'unreadable'}`,
 };
 const TLS: Failure = {
   code: 'tls_error',
@@ -44,7 +45,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   EAI_FAIL: DNS,
   EAI_NODATA: DNS,
   EAI_NONAME: DNS,
-  UND_ERR_CONNECT_TIMEOUT: CONNECT_TIMEOUT,
+  CONNECT_TIMEOUT,
   ETIMEDOUT: CONNECT_TIMEOUT,
   EHOSTUNREACH: UNREACHABLE,
   ENETUNREACH: UNREACHABLE,
@@ -53,26 +54,21 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   EADDRNOTAVAIL: UNREACHABLE,
   EACCES: UNREACHABLE,
   EPERM: UNREACHABLE,
-  UND_ERR_HEADERS_TIMEOUT: {
+  HEADERS_TIMEOUT: {
     code: 'upstream_timeout',
     say: () => "did not answer within the route's headers timeout",
     hint: 'Raise timeout.headers of the route if the service needs longer.',
   },
-  UND_ERR_BODY_TIMEOUT: {
+  IDLE_TIMEOUT: {
     code: 'upstream_timeout',
     say: () => "stopped sending for longer than the route's idle timeout",
     hint: 'Raise timeout.idle of the route if the service may be silent for longer.',
   },
-  UND_ERR_HEADERS_OVERFLOW: BAD_RESPONSE,
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: BAD_RESPONSE,
+  BAD_RESPONSE,
   ECONNRESET: RESET,
   EPIPE: RESET,
   ECONNABORTED: RESET,
-  UND_ERR_SOCKET: RESET,
-  UND_ERR_CLOSED: RESET,
-  UND_ERR_DESTROYED: RESET,
-  UND_ERR_ABORTED: RESET,
-  UND_ERR_INVALID_ARG: { code: 'bad_request', say: () => "can't be sent this request as HTTP/1.1" },
+  CONNECTION_CLOSED: RESET,
 };
 
 const TLS_CODE =
@@ -85,12 +81,11 @@ const TLS_CODE =
  */
 export function toUpstreamError(cause: unknown, origin: string): ProxyError {
   const code = codeOf(cause);
-  const { code: name, say, hint } = findFailure(code, cause);
-  return new ProxyError(name, `${origin} ${say(code)}.`, { hint, cause });
+  const { code: name, say, hint } = findFailure(code);
+  return new ProxyError(name, `${origin} ${say(code, cause)}.`, { hint, cause });
 }
 
-function findFailure(code: string, cause: unknown): Failure {
-  if (cause instanceof Error && cause.name === 'HTTPParserError') return BAD_RESPONSE;
+function findFailure(code: string): Failure {
   if (TLS_CODE.test(code)) return TLS;
   return (Object.hasOwn(FAILURES, code) ? FAILURES[code] : undefined) ?? INTERNAL;
 }

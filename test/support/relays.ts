@@ -42,7 +42,7 @@ export async function startRelay(
   });
   t.after(async () => {
     await listener.close(0);
-    await transport.destroy();
+    transport.destroy();
   });
   return {
     url: `http://127.0.0.1:${listener.addresses[0]?.port}`,

@@ -47,8 +47,7 @@ export function route(change: Partial<Route> = {}): Route {
       send: () => {
         throw new Error('this test sends nothing');
       },
-      close: async () => {},
-      destroy: async () => {},
+      destroy: () => {},
     },
     ...change,
   };

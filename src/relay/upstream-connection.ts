@@ -1,0 +1,275 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
+import type { UpstreamRequest } from './transport.ts';
+
+/** What becomes of a request on a connection; `failed` ends it at any point. */
+export interface Errand extends ResponseSink {
+  readonly request: UpstreamRequest;
+  failed(cause: unknown, connection: UpstreamConnection): void;
+}
+
+/** A fault of the connection that no system call reports. */
+export class ConnectionError extends Error {
+  readonly code: 'CONNECT_TIMEOUT' | 'HEADERS_TIMEOUT' | 'IDLE_TIMEOUT' | 'CONNECTION_CLOSED';
+
+  constructor(code: ConnectionError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface ConnectionOptions {
+  readonly origin: URL;
+  readonly connectTimeoutMs: number;
+  /** How long an idle connection is kept unless the upstream wants less. */
+  readonly keepAliveMs: number;
+  /** The response is complete and the connection is free for another request. */
+  readonly onFree: (connection: UpstreamConnection) => void;
+  readonly onClosed: (connection: UpstreamConnection) => void;
+  /** A TLS session to resume, and a place for the next one. */
+  readonly session: { current: Buffer | undefined };
+}
+
+/** Taken off what the upstream says it keeps an idle connection, so that we close it first. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
+/** TCP's own probes find peers that vanished without a word. */
+const PROBE_DELAY_MS = 60_000;
+
+/** Methods whose requests say that they have no content; others say so by silence (RFC 9110, section 8.6). */
+const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
+
+/** One HTTP/1.1 connection to an upstream, carrying one request at a time. */
+export class UpstreamConnection implements ResponseSink {
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #parser = new ResponseParser(this);
+  #connectTimer: NodeJS.Timeout | undefined;
+  #isReady = false;
+  #errand: Errand | undefined;
+  #cause: unknown;
+  #stopBody: (() => void) | undefined;
+  #hasHead = false;
+  /** Milliseconds without a byte either way, as counted by `tick`. */
+  #quietMs = 0;
+  #requests = 0;
+  #hasAnswered = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { origin, connectTimeoutMs, session } = options;
+    const isSecure = origin.protocol === 'https:';
+    const host = origin.hostname.replace(/^\[|\]$/g, '');
+    const port = Number(origin.port) || (isSecure ? 443 : 80);
+    if (isSecure) {
+      const servername = isIP(host) === 0 ? host : '';
+      const resumed = session.current && { session: session.current };
+      const socket = connectTls({ host, port, servername, ALPNProtocols: ['http/1.1'], ...resumed });
+      socket.on('session', (next) => {
+        session.current = next;
+      });
+      this.#socket = socket;
+    } else {
+      this.#socket = connectTcp({ host, port });
+    }
+    const socket = this.#socket;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, PROBE_DELAY_MS);
+    // Over TLS this comes once the certificate was found good: nothing is written to a stranger.
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => this.#onReady());
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', (cause) => {
+      this.#cause ??= cause;
+    });
+    socket.on('close', () => this.#onClose());
+    if (connectTimeoutMs > 0) {
+      this.#connectTimer = setTimeout(() => {
+        this.close(new ConnectionError('CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
+      }, connectTimeoutMs);
+    }
+  }
+
+  /** Whether it carried a request before the present one: then the upstream may have closed it in between. */
+  get isReused(): boolean {
+    return this.#requests > 1;
+  }
+
+  /** Whether any byte of the present response has arrived. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
+  /** Sends a request, as soon as the connection stands. */
+  send(errand: Errand): void {
+    this.#errand = errand;
+    this.#requests += 1;
+    this.#hasHead = false;
+    this.#hasAnswered = false;
+    this.#quietMs = 0;
+    this.#parser.expect(errand.request.method);
+    if (this.#isReady) this.#write(errand.request);
+  }
+
+  /** Goes on reading after `pause`. */
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Stops reading: the response's receiver is full. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** Breaks the connection off, with the reason for whoever waits for a response. */
+  close(cause: unknown): void {
+    this.#cause ??= cause;
+    this.#socket.destroy();
+  }
+
+  /** Counts time without a byte, and closes the connection when it was too long. */
+  tick(passedMs: number): void {
+    if (!this.#isReady) return;
+    this.#quietMs += passedMs;
+    const errand = this.#errand;
+    if (errand === undefined) {
+      const saidMs = this.#parser.keepAliveMs;
+      const keptMs =
+        saidMs === undefined ? this.#options.keepAliveMs : Math.max(0, saidMs - KEEP_ALIVE_MARGIN_MS);
+      if (this.#quietMs >= Math.min(keptMs, this.#options.keepAliveMs)) this.#socket.destroy();
+      return;
+    }
+    // Whoever doesn't read is not the upstream.
+    if (this.#socket.isPaused()) {
+      this.#quietMs = 0;
+      return;
+    }
+    const { headersMs, idleMs } = errand.request.timeout;
+    const isWaiting = !this.#hasHead && this.#stopBody === undefined;
+    const limitMs = isWaiting ? headersMs : idleMs;
+    if (limitMs === 0 || this.#quietMs < limitMs) return;
+    this.close(
+      new ConnectionError(isWaiting ? 'HEADERS_TIMEOUT' : 'IDLE_TIMEOUT', `silent for ${limitMs} ms`),
+    );
+  }
+
+  onHead(status: number, reason: string, lines: string[]): void {
+    this.#hasHead = true;
+    this.#errand?.onHead(status, reason, lines);
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#errand?.onBody(chunk);
+  }
+
+  onComplete(): void {
+    const errand = this.#errand;
+    this.#errand = undefined;
+    const isUploading = this.#stopBody !== undefined;
+    this.#stopBody?.();
+    this.#quietMs = 0;
+    if (this.#parser.keepsAlive && !isUploading && !this.#socket.destroyed) {
+      this.#socket.resume();
+      this.#options.onFree(this);
+    } else {
+      this.#socket.destroy();
+    }
+    errand?.onComplete();
+  }
+
+  #onReady(): void {
+    clearTimeout(this.#connectTimer);
+    this.#isReady = true;
+    this.#quietMs = 0;
+    if (this.#errand !== undefined) this.#write(this.#errand.request);
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#quietMs = 0;
+    this.#hasAnswered = true;
+    try {
+      this.#parser.read(chunk);
+    } catch (cause) {
+      this.close(cause);
+      // What the receiver threw is its own fault, not the upstream's.
+      if (!(cause instanceof BadResponseError)) this.#fail();
+    }
+  }
+
+  #onEnd(): void {
+    if (!this.#parser.finish()) {
+      this.#cause ??= new ConnectionError('CONNECTION_CLOSED', 'closed before the response was complete');
+    }
+    this.#socket.destroy();
+  }
+
+  #onClose(): void {
+    clearTimeout(this.#connectTimer);
+    this.#options.onClosed(this);
+    this.#fail();
+  }
+
+  #fail(): void {
+    const errand = this.#errand;
+    this.#errand = undefined;
+    this.#stopBody?.();
+    errand?.failed(this.#cause ?? new ConnectionError('CONNECTION_CLOSED', 'closed'), this);
+  }
+
+  #write({ method, target, lines, body }: UpstreamRequest): void {
+    let head = `${method} ${target} HTTP/1.1\r\n`;
+    for (let i = 0; i + 1 < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`;
+    if (body === null) {
+      head += METHODS_WITH_CONTENT.has(method) ? 'Content-Length: 0\r\n\r\n' : '\r\n';
+      this.#socket.write(head, 'latin1');
+      return;
+    }
+    head +=
+      body.length === undefined
+        ? 'Transfer-Encoding: chunked\r\n\r\n'
+        : `Content-Length: ${body.length}\r\n\r\n`;
+    this.#socket.write(head, 'latin1');
+    this.#writeBody(body.stream, body.length === undefined);
+  }
+
+  /** Sends a body piece by piece, no faster than the upstream takes it. */
+  #writeBody(body: Readable, isChunked: boolean): void {
+    const socket = this.#socket;
+    const onDrain = (): void => {
+      this.#quietMs = 0;
+      body.resume();
+    };
+    const onData = (chunk: Buffer): void => {
+      this.#quietMs = 0;
+      let isTaken: boolean;
+      if (isChunked) {
+        socket.cork();
+        socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+        socket.write(chunk);
+        isTaken = socket.write('\r\n', 'latin1');
+        socket.uncork();
+      } else {
+        isTaken = socket.write(chunk);
+      }
+      if (!isTaken) body.pause();
+    };
+    const onEnd = (): void => {
+      stop();
+      if (isChunked) socket.write('0\r\n\r\n', 'latin1');
+    };
+    const onBroken = (): void =>
+      this.close(new ConnectionError('CONNECTION_CLOSED', 'the request broke off'));
+    const stop = (): void => {
+      this.#stopBody = undefined;
+      socket.off('drain', onDrain);
+      body.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
+      // Without a listener a late error of the body would be nobody's, and end the process.
+      body.on('error', () => {});
+      body.resume();
+    };
+    this.#stopBody = stop;
+    socket.on('drain', onDrain);
+    body.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
+  }
+}
