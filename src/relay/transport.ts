@@ -102,10 +102,15 @@ export function createTransport(options: TransportOptions): Transport {
     all.add(connection);
     return connection;
   };
+  /** The warmest free connection that still stands. */
+  const takeFree = (): UpstreamConnection | undefined => {
+    let connection = free.pop();
+    while (connection !== undefined && !connection.isOpen) connection = free.pop();
+    return connection;
+  };
   const dispatch = (carriage: Carriage): void => {
-    const connection = carriage.isRetry
-      ? open()
-      : (free.pop() ?? (all.size < MAX_CONNECTIONS ? open() : undefined));
+    const connection =
+      (carriage.isRetry ? undefined : takeFree()) ?? (all.size < MAX_CONNECTIONS ? open() : undefined);
     if (connection === undefined) {
       const message = `All ${MAX_CONNECTIONS} connections to ${options.origin} are busy.`;
       carriage.refuse(new ProxyError('overloaded', message, { retryAfterMs: 1_000 }));

@@ -91,6 +91,11 @@ export class UpstreamConnection implements ResponseSink {
     }
   }
 
+  /** Whether another request can be tried on it. */
+  get isOpen(): boolean {
+    return !this.#socket.destroyed && this.#socket.writable;
+  }
+
   /** Whether it carried a request before the present one: then the upstream may have closed it in between. */
   get isReused(): boolean {
     return this.#requests > 1;
@@ -218,6 +223,7 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #write({ method, target, lines, body }: UpstreamRequest): void {
+    // Node's parser, `parseTarget`, the configuration and the token's check have left no line end in any of these.
     let head = `${method} ${target} HTTP/1.1\r\n`;
     for (let i = 0; i + 1 < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`;
     if (body === null) {
@@ -230,18 +236,30 @@ export class UpstreamConnection implements ResponseSink {
         ? 'Transfer-Encoding: chunked\r\n\r\n'
         : `Content-Length: ${body.length}\r\n\r\n`;
     this.#socket.write(head, 'latin1');
-    this.#writeBody(body.stream, body.length === undefined);
+    this.#writeBody(body.stream, body.length);
   }
 
-  /** Sends a body piece by piece, no faster than the upstream takes it. */
-  #writeBody(body: Readable, isChunked: boolean): void {
+  /**
+   * Sends a body piece by piece, no faster than the upstream takes it. One that isn't as long as its head said breaks the
+   * connection: what is missing or left over would be taken for the next request.
+   */
+  #writeBody(body: Readable, length: number | undefined): void {
     const socket = this.#socket;
+    const isChunked = length === undefined;
+    let sentBytes = 0;
     const onDrain = (): void => {
       this.#quietMs = 0;
       body.resume();
     };
     const onData = (chunk: Buffer): void => {
+      // In chunked framing an empty piece would say that this is the end.
+      if (chunk.length === 0) return;
       this.#quietMs = 0;
+      sentBytes += chunk.length;
+      if (length !== undefined && sentBytes > length) {
+        onBroken();
+        return;
+      }
       let isTaken: boolean;
       if (isChunked) {
         socket.cork();
@@ -256,6 +274,7 @@ export class UpstreamConnection implements ResponseSink {
     };
     const onEnd = (): void => {
       stop();
+      if (length !== undefined && sentBytes !== length) onBroken();
       if (isChunked) socket.write('0\r\n\r\n', 'latin1');
     };
     const onBroken = (): void =>

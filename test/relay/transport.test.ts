@@ -164,3 +164,23 @@ test('the body of a request is framed by its length, or in chunks', async (t) =>
     'DELETE / HTTP/1.1\r\nHost: upstream\r\n\r\n',
   ]);
 });
+
+test('a body that is not as long as its head said breaks the connection, and an empty piece doesn’t end one in chunks', async (t) => {
+  const received: string[] = [];
+  const { origin } = await startRawUpstream(t, (socket) => {
+    socket.on('data', (chunk) => {
+      received.push(chunk.toString('latin1'));
+      if (received.join('').endsWith('0\r\n\r\n')) socket.write(ANSWER);
+    });
+  });
+  const pieces = (...texts: string[]) => Readable.from(texts.map((text) => Buffer.from(text)));
+  for (const body of [pieces('ab'), pieces('ab', 'cdef')]) {
+    const outcome = await send(start(t, origin), { method: 'POST', body: { stream: body, length: 4 } });
+    assert.equal(outcome.error?.code, 'upstream_reset');
+  }
+  assert.doesNotMatch(received.join(''), /cdef/);
+  received.length = 0;
+  const chunked = { stream: pieces('ab', '', 'cd'), length: undefined };
+  assert.equal((await send(start(t, origin), { method: 'POST', body: chunked })).body, 'ok');
+  assert.match(received.join(''), /2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n$/);
+});
