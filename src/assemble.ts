@@ -23,6 +23,8 @@ export interface AssembledRoute {
 export interface Assembly {
   readonly routes: readonly AssembledRoute[];
   readonly warnings: readonly ConfigWarning[];
+  /** The configuration's credentials by name, as the real Google knows them. */
+  readonly credentials: Readonly<Record<string, Credential>>;
   /** Running when a route names one of its services. */
   readonly emulator: Emulator | undefined;
   /** Stops the emulator. */
@@ -94,6 +96,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   return {
     routes,
     warnings,
+    credentials: real,
     emulator,
     async close() {
       await emulator?.close();

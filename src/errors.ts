@@ -60,7 +60,6 @@ export const ERROR_CODES = {
   shutting_down: upstream(503, 'proxy_internal_error'),
   internal: upstream(500, 'proxy_internal_error'),
   usage: startUp(2),
-  node_too_old: startUp(2),
   config_invalid: startUp(3),
   config_not_found: startUp(3),
   unsafe_environment: startUp(3),

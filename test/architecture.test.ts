@@ -31,10 +31,13 @@ const IMPORTS: readonly Import[] = FILES.flatMap((from) => {
   });
 });
 
+/** The files every room may build on. */
+const GROUND = ['errors.ts', 'clock.ts', 'loopback.ts'];
+
 /** The room a source file is in: its folder under `src`, or `top` for the files beside the folders. */
 function roomOf(file: string): string {
   const [, room = '', inside] = file.split('/');
-  return inside === undefined ? (room === 'errors.ts' || room === 'clock.ts' ? 'ground' : 'top') : room;
+  return inside === undefined ? (GROUND.includes(room) ? 'ground' : 'top') : room;
 }
 
 /** For each room, the rooms it may import from. `types` may be imported by `import type` only. */

@@ -1,4 +1,4 @@
-import { isLoopbackHost } from './loopback.ts';
+import { isLoopbackHost } from '../loopback.ts';
 
 /** Something the user should know about an audience nobody wrote down. */
 export interface AudienceWarning {

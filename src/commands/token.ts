@@ -60,12 +60,7 @@ async function printToken(options: TokenOptions, io: Io, cache: TokenCache): Pro
   const assembly = await assemble({ config, cache, clock: systemClock, env: io.env });
   try {
     const route = findRoute(options, assembly.routes);
-    const credentials = createCredentials(config.credentials, {
-      endpoints: {},
-      env: io.env,
-      clock: systemClock,
-    });
-    await write(toWanted(options, route, credentials), options, io, cache);
+    await write(toWanted(options, route, assembly.credentials), options, io, cache);
     return 0;
   } finally {
     await assembly.close();

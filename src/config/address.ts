@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
+import { isLoopbackHost } from '../loopback.ts';
 import type { ListenAddress } from './config.ts';
-import { isHostName, isLoopbackHost } from './host.ts';
+import { isHostName } from './host.ts';
 import { quote, type Refuse } from './issues.ts';
 
 const ADDRESS = /^(?:\[([^[\]]*)\]|([^:[\]]*)):([^:[\]]*)$/;

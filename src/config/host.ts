@@ -3,11 +3,6 @@ import { quote, type Refuse } from './issues.ts';
 
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?$/i;
 
-/** Whether a host can only mean this machine: `localhost`, 127.0.0.0/8, `::1`. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (host.startsWith('127.') && isIPv4(host));
-}
-
 /** Whether a text can be a host name or an IPv4 address. */
 export function isHostName(text: string): boolean {
   if (/^[\d.]+$/.test(text)) return isIPv4(text);

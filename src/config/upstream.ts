@@ -1,5 +1,6 @@
+import { isLoopbackHost } from '../loopback.ts';
 import type { UpstreamConfig } from './config.ts';
-import { isHostName, isLoopbackHost } from './host.ts';
+import { isHostName } from './host.ts';
 import { quote, type Refuse } from './issues.ts';
 import { nearest } from './nearest.ts';
 import { parsePath } from './url-path.ts';

@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { isLoopbackHost } from '../loopback.ts';
 
 /** A `Host` value taken apart (RFC 9110, section 7.2): `name` in lower case, without brackets and without the root dot. */
 export interface Authority {
@@ -26,8 +27,7 @@ export function parseAuthority(value: string): Authority | undefined {
 
 /** Whether a host name can only mean this machine: `localhost`, anything below it (RFC 6761, 6.3), 127.0.0.0/8, `::1`. */
 export function isLoopbackName(name: string): boolean {
-  if (name === 'localhost' || name.endsWith('.localhost') || name === '::1') return true;
-  return name.startsWith('127.') && isIPv4(name);
+  return isLoopbackHost(name) || name.endsWith('.localhost');
 }
 
 /** Whether a host name is an IP address as a URL parser leaves it; `0x7f.1` and the like are names to us. */

@@ -1,5 +1,7 @@
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
+import type { Arrival, Gate } from '../gate/gate.ts';
+import type { Authority } from '../gate/host.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import {
@@ -86,7 +88,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const facts = readRequestFacts(head.lines);
   const target = parseTarget(head.target);
-  const verdict = site.gate({
+  const arrival: Arrival = {
     method: head.method,
     scheme: head.scheme,
     host: facts.host,
@@ -94,12 +96,13 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     fetchSite: facts.fetchSite,
     fetchMode: facts.fetchMode,
     fetchDest: facts.fetchDest,
-  });
+  };
+  const verdict = site.gate(arrival);
   if (verdict.kind === 'refuse') throw verdict.error;
   const authority =
     target.authority === undefined
       ? verdict.authority
-      : admitTargetAuthority(site, head, facts, target.authority);
+      : admitTargetAuthority(site.gate, arrival, target.authority);
   if (head.method === 'CONNECT' || head.method === 'TRACE') {
     throw new ProxyError('method_not_allowed', `${head.method} is not relayed.`);
   }
@@ -126,16 +129,8 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute-form target counts, so it has to pass the gate as well. */
-function admitTargetAuthority(site: Site, head: RequestHead, facts: RequestFacts, text: string) {
-  const verdict = site.gate({
-    method: head.method,
-    scheme: head.scheme,
-    host: text,
-    origin: facts.origin,
-    fetchSite: undefined,
-    fetchMode: undefined,
-    fetchDest: undefined,
-  });
+function admitTargetAuthority(gate: Gate, arrival: Arrival, host: string): Authority {
+  const verdict = gate({ ...arrival, host, fetchSite: undefined });
   if (verdict.kind !== 'admit') throw verdict.error;
   return verdict.authority;
 }

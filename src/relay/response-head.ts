@@ -1,13 +1,6 @@
 import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
 
-const RESPONSE_HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const RESPONSE_HOP_BY_HOP = new Set(['keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
 
 const responseRole = rememberByName((name): 'pass' | 'drop' | 'connection' | 'content-length' => {
   if (name === 'connection' || name === 'content-length') return name;

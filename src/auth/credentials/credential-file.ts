@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { ProxyError } from '../../errors.ts';
-import { isLoopbackHost } from '../loopback.ts';
+import { isLoopbackHost } from '../../loopback.ts';
 
 /** What `gcloud` and the Cloud console write: one identity, in JSON. */
 export type CredentialFile = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { gaxios } from 'google-auth-library';
-import { isLoopbackHost } from '../loopback.ts';
+import { isLoopbackHost } from '../../loopback.ts';
 import type { KindContext } from './kind.ts';
 
 /** Hard-coded in the library for service accounts, its default for people. */
