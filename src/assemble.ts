@@ -77,7 +77,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     }
     let request: TokenRequest;
     if (token.kind === 'access') request = { kind: 'access', scopes: token.scopes };
-    else if (token.audience !== undefined) request = { kind: 'id', audience: token.audience };
+    else if (token.audience !== undefined) request = { kind: token.kind, audience: token.audience };
     else {
       const inferred = inferAudience({ origin, basePath: upstream.basePath });
       if (inferred.warning !== undefined) warnings.push({ route: route.name, ...inferred.warning });
@@ -118,8 +118,7 @@ function serviceUrl(emulator: Emulator | undefined, service: string): string {
 
 function toEndpoints(emulator: Emulator): GoogleEndpoints {
   return {
-    tokenUrl: emulator.google.tokenUrl,
-    iamCredentialsUrl: emulator.google.iamCredentialsUrl,
+    apisUrl: emulator.google.url,
     metadataHost: emulator.google.metadataHost,
     applicationDefault: emulator.credentials.serviceAccount,
   };

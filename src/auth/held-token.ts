@@ -1,6 +1,6 @@
 import { type Clock, elapsedMs, type Instant } from '../clock.ts';
 import { isUsable, lifetimeMs } from './expiry.ts';
-import type { HeldToken, MintedToken } from './token-source.ts';
+import type { HeldToken, MintedToken, TokenRequest } from './token-source.ts';
 
 /** The clocks of a machine drift apart by less than this between two looks at them, unless it slept. */
 const DRIFT_MS = 1_000;
@@ -15,6 +15,7 @@ export class TokenInMemory implements HeldToken {
   readonly bearer: string;
   readonly identity: string | undefined;
   readonly quotaProject: string | undefined;
+  readonly otherAudience: string | undefined;
   readonly askedAt: Instant;
   /** From `askedAt` to the token's end; NaN where the token doesn't say. */
   readonly lifetimeMs: number;
@@ -22,11 +23,12 @@ export class TokenInMemory implements HeldToken {
   #seenAt: Instant;
   #suspendedMs = 0;
 
-  constructor(minted: MintedToken, askedAt: Instant, clock: Clock) {
+  constructor(minted: MintedToken, request: TokenRequest, askedAt: Instant, clock: Clock) {
     this.value = minted.value;
     this.bearer = `Bearer ${minted.value}`;
     this.identity = minted.identity;
     this.quotaProject = minted.quotaProject;
+    this.otherAudience = toOtherAudience(request, minted);
     this.askedAt = askedAt;
     this.lifetimeMs = lifetimeMs(minted, askedAt.wallMs);
     this.#clock = clock;
@@ -55,4 +57,8 @@ export class TokenInMemory implements HeldToken {
       now.monotonicMs - this.askedAt.monotonicMs + this.#suspendedMs,
     );
   }
+}
+
+function toOtherAudience(request: TokenRequest, { audience }: MintedToken): string | undefined {
+  return request.kind === 'id' && audience !== request.audience ? audience : undefined;
 }

@@ -13,6 +13,7 @@ export function isSendable(value: string): boolean {
 /** What was asked for, for messages: `an ID token for https://…`. */
 export function describeRequest(request: TokenRequest): string {
   if (request.kind === 'id') return `an ID token for ${request.audience}`;
+  if (request.kind === 'jwt') return `a self-signed JWT for ${request.audience}`;
   return request.scopes.length > 0 ? `an access token for ${request.scopes.join(' ')}` : 'an access token';
 }
 

@@ -4,14 +4,7 @@ import { planRefresh, planRetry, type Random, SKEW_MS, STEADY_DELAY_MS } from '.
 import { TokenInMemory } from './held-token.ts';
 import { describeRequest, isSendable, toBadAnswer } from './minted.ts';
 import type { TokenEvent, TokenEventDetail } from './token-events.ts';
-import type {
-  Credential,
-  HeldToken,
-  MintedToken,
-  TokenRequest,
-  TokenSource,
-  TokenStatus,
-} from './token-source.ts';
+import type { Credential, HeldToken, TokenRequest, TokenSource, TokenStatus } from './token-source.ts';
 
 export interface RefreshingTokenSourceOptions {
   readonly credential: Credential;
@@ -76,6 +69,10 @@ export class RefreshingTokenSource implements TokenSource {
     return this.#mint();
   }
 
+  async replace(): Promise<HeldToken | undefined> {
+    return undefined;
+  }
+
   status(): TokenStatus {
     const held = this.#held;
     const valid = held?.isUsableAt(this.#options.clock.now()) ?? false;
@@ -110,15 +107,15 @@ export class RefreshingTokenSource implements TokenSource {
     let abandoned = false;
     const answer = this.#ask(askedAt);
     answer.then(
-      ({ held, minted }) => {
-        if (abandoned && this.#isNewer(held)) this.#take(held, minted);
+      (held) => {
+        if (abandoned && this.#isNewer(held)) this.#take(held);
       },
       () => {},
     );
     try {
-      const { held, minted } = await this.#bound(answer);
+      const held = await this.#bound(answer);
       this.#minting = undefined;
-      this.#take(held, minted);
+      this.#take(held);
       return held;
     } catch (thrown) {
       abandoned = true;
@@ -131,11 +128,11 @@ export class RefreshingTokenSource implements TokenSource {
     }
   }
 
-  async #ask(askedAt: Instant): Promise<{ held: TokenInMemory; minted: MintedToken }> {
+  async #ask(askedAt: Instant): Promise<TokenInMemory> {
     const minted = await this.#options.credential.mint(this.request);
-    const held = new TokenInMemory(minted, askedAt, this.#options.clock);
+    const held = new TokenInMemory(minted, this.request, askedAt, this.#options.clock);
     this.#check(held);
-    return { held, minted };
+    return held;
   }
 
   /** @throws ProxyError for a token that must not be sent */
@@ -164,7 +161,7 @@ export class RefreshingTokenSource implements TokenSource {
     return !this.#closed && (this.#held === undefined || elapsedMs(this.#held.askedAt, held.askedAt) > 0);
   }
 
-  #take(held: TokenInMemory, minted: MintedToken): void {
+  #take(held: TokenInMemory): void {
     const { clock, random } = this.#options;
     const failure = this.#failure;
     const repeated = held.value === this.#held?.value;
@@ -178,7 +175,7 @@ export class RefreshingTokenSource implements TokenSource {
       identity: held.identity,
       remainingMs: held.remainingMs(),
       nextRefreshMs,
-      otherAudience: toOtherAudience(this.request, minted),
+      otherAudience: held.otherAudience,
     });
     if (failure === undefined) return;
     const outageMs = elapsedMs(failure.since, clock.now());
@@ -236,8 +233,4 @@ export class RefreshingTokenSource implements TokenSource {
 /** The same failure for another caller: its own object, and its own time to wait. */
 function withRetryAfter({ code, message, hint, cause }: ProxyError, retryAfterMs: number): ProxyError {
   return new ProxyError(code, message, { hint, cause, retryAfterMs });
-}
-
-function toOtherAudience(request: TokenRequest, { audience }: MintedToken): string | undefined {
-  return request.kind === 'id' && audience !== request.audience ? audience : undefined;
 }

@@ -58,7 +58,7 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
 
 /** Equal for requests that the same token answers, and for no others: a token must never reach another audience. */
 function toKey(request: TokenRequest): string {
-  return request.kind === 'id'
-    ? JSON.stringify([request.kind, request.audience])
-    : JSON.stringify([request.kind, ...new Set(request.scopes.toSorted())]);
+  return request.kind === 'access'
+    ? JSON.stringify([request.kind, ...new Set(request.scopes.toSorted())])
+    : JSON.stringify([request.kind, request.audience]);
 }

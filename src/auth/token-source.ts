@@ -1,7 +1,11 @@
-/** What a token is asked for: an ID token for one audience, or an access token for a set of scopes. */
+/**
+ * What a token is asked for: an ID token for one audience, an access token for a set of scopes, or a JWT for one audience
+ * that the service account signs itself.
+ */
 export type TokenRequest =
   | { readonly kind: 'id'; readonly audience: string }
-  | { readonly kind: 'access'; readonly scopes: readonly string[] };
+  | { readonly kind: 'access'; readonly scopes: readonly string[] }
+  | { readonly kind: 'jwt'; readonly audience: string };
 
 /** A token as Google gave it, before anything is known about how fresh it is here. */
 export interface MintedToken {
@@ -32,6 +36,13 @@ export interface Credential {
    * @throws ProxyError `token_unavailable` (may work later) or `credentials_invalid` (somebody has to act; has a hint)
    */
   mint(request: TokenRequest): Promise<MintedToken>;
+  /**
+   * Full names of the files it reads for each mint. When one changes, or comes into being, a mint that failed may work
+   * now, and the token held may be somebody else's.
+   */
+  files(): readonly string[];
+  /** Longest wait for a mint, where more than usual is needed: another program has to be started. */
+  readonly mintTimeoutMs?: number;
   /** The project this credential belongs to, where it can be known; asked for only when needed, as it may take seconds. */
   projectId(): Promise<string | undefined>;
 }
@@ -46,6 +57,12 @@ export interface TokenSource {
    * @throws ProxyError as `Credential.mint`, with `retryAfterMs` where a later try is planned
    */
   obtain(): Promise<HeldToken>;
+  /**
+   * A token in place of one that an upstream refused: the current one if it is another already, else a new one. Callers
+   * at once share one mint, and a token that is hardly older than a minute isn't replaced.
+   * @returns undefined when there is no other
+   */
+  replace(refused: HeldToken): Promise<HeldToken | undefined>;
   /** What `current` would say, and why there is nothing, for banners, readiness and logs. Holds no token. */
   status(): TokenStatus;
 }
@@ -58,6 +75,8 @@ export interface HeldToken {
   readonly value: string;
   readonly identity: string | undefined;
   readonly quotaProject: string | undefined;
+  /** The `aud` claim, where it is not the audience asked for: Google gives people tokens for the OAuth client. */
+  readonly otherAudience: string | undefined;
   /** Milliseconds since it was received. */
   ageMs(): number;
   /** Milliseconds until it ends. */
@@ -74,10 +93,8 @@ export interface TokenStatus {
 
 /** Where Google is. Every field left out means the real one. Filled by the embedded emulator. */
 export interface GoogleEndpoints {
-  /** Instead of `https://oauth2.googleapis.com/token`. */
-  readonly tokenUrl?: string;
-  /** Instead of `https://iamcredentials.googleapis.com`. */
-  readonly iamCredentialsUrl?: string;
+  /** Origin that stands for every `https://*.googleapis.com` (or the universe's domain): paths stay. */
+  readonly apisUrl?: string;
   /** `host:port` of the metadata server, instead of `metadata.google.internal`. */
   readonly metadataHost?: string;
   /** The credential file that application default credentials find there (parsed JSON). */

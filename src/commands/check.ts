@@ -116,6 +116,8 @@ function formatToken({ token }: RouteConfig): string {
       return token.audience === undefined ? 'ID token' : `ID token for ${token.audience}`;
     case 'access':
       return 'access token';
+    case 'jwt':
+      return `self-signed JWT for ${token.audience}`;
     case 'none':
       return 'no token';
   }
@@ -124,7 +126,7 @@ function formatToken({ token }: RouteConfig): string {
 function describeCredential(credential: CredentialConfig | undefined): string {
   switch (credential?.kind) {
     case 'key-file':
-      return `key file ${credential.path}`;
+      return `key file ${credential.key.kind === 'file' ? credential.key.path : credential.key.name}`;
     case 'metadata':
       return `metadata server, ${credential.account}`;
     case 'impersonate':

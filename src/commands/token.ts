@@ -144,7 +144,7 @@ async function write(
 ): Promise<void> {
   const held = await cache.source(credential, request).obtain();
   const project = request.kind === 'access' ? await credential.projectId() : undefined;
-  const claims = request.kind === 'id' ? decodeClaims(held.value) : undefined;
+  const claims = request.kind !== 'access' ? decodeClaims(held.value) : undefined;
   switch (form) {
     case 'claims':
       if (claims === undefined) throw new ProxyError('usage', 'An access token has no claims to decode.');
@@ -160,9 +160,9 @@ async function write(
       const expiresAt = new Date(systemClock.now().wallMs + held.remainingMs()).toISOString();
       const identity = held.identity ?? null;
       const about =
-        request.kind === 'id'
-          ? { audience: request.audience }
-          : { scopes: request.scopes, project: project ?? null };
+        request.kind === 'access'
+          ? { scopes: request.scopes, project: project ?? null }
+          : { audience: request.audience };
       io.stdout.write(
         `${JSON.stringify({ token: held.value, kind: request.kind, ...about, identity, expiresAt }, null, 2)}\n`,
       );

@@ -8,6 +8,9 @@ export interface Config {
   readonly credentials: Readonly<Record<string, CredentialConfig>>;
   readonly routes: readonly RouteConfig[];
   readonly gate: GateConfig;
+  readonly google: GoogleConfig;
+  /** Certificates trusted besides Node's own, for upstreams and Google alike: a PEM file's full name. */
+  readonly caFile: string | undefined;
   /** Things worth telling the user that are not mistakes. */
   readonly warnings: readonly ConfigWarning[];
 }
@@ -32,9 +35,36 @@ export interface GateConfig {
   readonly allowUnauthenticatedClients: boolean;
 }
 
+/** What holds for everything that is asked of Google. */
+export interface GoogleConfig {
+  /** `googleapis.com`, or the domain of a Trusted Partner Cloud. Credential files of another universe are refused. */
+  readonly universeDomain: string;
+  /** Longest wait for a token. */
+  readonly tokenTimeoutMs: number;
+}
+
+/** Where a secret is kept. Secrets themselves are never part of a configuration. */
+export type SecretSource =
+  | { readonly kind: 'env'; readonly name: string }
+  /** `path` is a full name. */
+  | { readonly kind: 'file'; readonly path: string };
+
+/** How a workload shows who it is, to be exchanged for a Google token. */
+export type FederationConfig =
+  /** A credential configuration file (`type: external_account`); `path` is its full name. */
+  | { readonly kind: 'config-file'; readonly path: string }
+  /** `provider`: `projects/123/locations/global/workloadIdentityPools/POOL/providers/PROVIDER`. */
+  | { readonly kind: 'github'; readonly provider: string }
+  | { readonly kind: 'aws'; readonly provider: string }
+  /** A file that holds an OIDC token; `path` is its full name. */
+  | { readonly kind: 'token-file'; readonly provider: string; readonly path: string };
+
 export type CredentialConfig =
   | { readonly kind: 'adc' }
-  | { readonly kind: 'key-file'; readonly path: string }
+  /** A service account's key: a file, or its text in an environment variable. */
+  | { readonly kind: 'key-file'; readonly key: SecretSource }
+  /** Somebody's login; `path` undefined: where `gcloud auth application-default login` puts it. */
+  | { readonly kind: 'user'; readonly path: string | undefined }
   | { readonly kind: 'metadata'; readonly account: string }
   | {
       readonly kind: 'impersonate';
@@ -44,7 +74,19 @@ export type CredentialConfig =
       readonly source: string;
       /** Service accounts between source and account, first to last. */
       readonly delegates: readonly string[];
-    };
+    }
+  | {
+      readonly kind: 'federated';
+      readonly from: FederationConfig;
+      /** E-mail of the service account to act as; undefined: the one in the file, or none. */
+      readonly serviceAccount: string | undefined;
+    }
+  /** Asks the gcloud command; `account` undefined: gcloud's active one. */
+  | { readonly kind: 'gcloud'; readonly account: string | undefined }
+  /** A token somebody else makes and renews. */
+  | { readonly kind: 'token'; readonly from: SecretSource }
+  /** Sends no token. */
+  | { readonly kind: 'none' };
 
 export type CredentialKind = CredentialConfig['kind'];
 
@@ -75,7 +117,14 @@ export type UpstreamConfig =
 export type TokenConfig =
   /** An ID token. `audience` undefined: inferred from the upstream. */
   | { readonly kind: 'id'; readonly audience: string | undefined }
-  | { readonly kind: 'access'; readonly scopes: readonly string[] }
+  | {
+      readonly kind: 'access';
+      readonly scopes: readonly string[];
+      /** Project to bill, over what the credential says. */
+      readonly quotaProject: string | undefined;
+    }
+  /** A JWT that the service account signs itself, for services behind IAP that want it. */
+  | { readonly kind: 'jwt'; readonly audience: string }
   | { readonly kind: 'none' };
 
 /** Which header carries the token; `auto` is explained in the README. */

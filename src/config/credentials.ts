@@ -89,7 +89,7 @@ function readCredential(
         );
       }
       if (draft.path.trim() === '') return refuseAt([...path, 'path'])('The path is empty.');
-      return { kind: 'key-file', path: toFullPath(draft.path, context) };
+      return { kind: 'key-file', key: { kind: 'file', path: toFullPath(draft.path, context) } };
     }
     case 'metadata': {
       const account = draft.account ?? 'default';

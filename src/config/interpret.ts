@@ -34,6 +34,8 @@ export function interpretDraft({ source, folder, draft, refuseAt, layers, env }:
     credentials: Object.fromEntries(credentials.configs),
     routes,
     gate,
+    google: { universeDomain: 'googleapis.com', tokenTimeoutMs: 5_000 },
+    caFile: undefined,
     warnings,
   });
 }

@@ -103,7 +103,11 @@ function readToken(draft: DraftRoute['token'], path: Path, refuseAt: RefuseAt): 
       const listed = 'scopes' in token ? token.scopes : undefined;
       for (const [index, scope] of (listed ?? []).entries())
         checkScope(scope, refuseAt([...path, 'scopes', index]));
-      return { kind: 'access', scopes: listed?.filter((scope) => scope !== undefined) ?? DEFAULT_SCOPES };
+      return {
+        kind: 'access',
+        quotaProject: undefined,
+        scopes: listed?.filter((scope) => scope !== undefined) ?? DEFAULT_SCOPES,
+      };
     }
     case 'none':
       return { kind: 'none' };

@@ -25,6 +25,7 @@ export function createFakeCredential(clock: FakeClock, name = 'fake credential')
     calls,
     requests,
     answer: (call) => mintToken(clock, `token-${call}`),
+    files: () => [],
     describe: () => name,
     projectId: async () => undefined,
     async mint(request) {

@@ -227,7 +227,7 @@ test('a key file is looked for beside the configuration, or in the home folder',
     const config = await resolveConfig({ flags, positionals: [], env, cwd });
     return files.map((_, index) => {
       const credential = config.credentials[`c${index}`];
-      return credential?.kind === 'key-file' && credential.path;
+      return credential?.kind === 'key-file' && credential.key.kind === 'file' && credential.key.path;
     });
   };
   const expected = (home: string): string[] => [

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { Impersonated, JWT, OAuth2Client, UserRefreshClient } from 'google-auth-library';
@@ -172,5 +174,5 @@ function toCleanEnvironment(): NodeJS.ProcessEnv {
         name,
       ),
   );
-  return { ...Object.fromEntries(kept), CLOUDSDK_CONFIG: import.meta.dirname };
+  return { ...Object.fromEntries(kept), CLOUDSDK_CONFIG: join(tmpdir(), 'no-such-folder'), PATH: '' };
 }

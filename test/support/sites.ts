@@ -11,6 +11,7 @@ export function heldToken(value: string): HeldToken {
     bearer: `Bearer ${value}`,
     identity: undefined,
     quotaProject: undefined,
+    otherAudience: undefined,
     ageMs: () => 0,
     remainingMs: () => 3_600_000,
   };
@@ -23,6 +24,7 @@ export function staticTokens(value: string, audience = 'https://upstream.example
     request: { kind: 'id', audience },
     current: () => token,
     obtain: async () => token,
+    replace: async () => undefined,
     status: () => ({ state: 'valid', identity: undefined, remainingMs: 3_600_000, error: undefined }),
   };
 }

@@ -17,6 +17,7 @@ export function createAdcCredential(
   return {
     kind: 'adc',
     describe,
+    files: () => [],
     async mint(request) {
       const { mintByGoogle } = await import('./google.ts');
       return mintByGoogle({

@@ -17,6 +17,7 @@ export function createImpersonateCredential(
   return {
     kind: 'impersonate',
     describe,
+    files: () => source.files(),
     async mint(request) {
       const acting = await source.mint({ kind: 'access', scopes: [CLOUD_PLATFORM] });
       const { mintByGoogle } = await import('./google.ts');

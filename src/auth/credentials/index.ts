@@ -3,10 +3,15 @@ import type { CredentialConfig, CredentialKind } from '../../config/config.ts';
 import { ProxyError } from '../../errors.ts';
 import type { Credential, GoogleEndpoints } from '../token-source.ts';
 import { createAdcCredential } from './adc.ts';
+import { createFederatedCredential } from './federated.ts';
+import { createGcloudCredential } from './gcloud.ts';
 import { createImpersonateCredential } from './impersonate.ts';
 import { createKeyFileCredential } from './key-file.ts';
 import type { KindContext } from './kind.ts';
 import { createMetadataCredential } from './metadata.ts';
+import { createNoneCredential } from './none.ts';
+import { createTokenCredential } from './token.ts';
+import { createUserCredential } from './user.ts';
 
 type ConfigByKind = { readonly [Config in CredentialConfig as Config['kind']]: Config };
 
@@ -16,8 +21,13 @@ const KINDS: {
 } = {
   adc: createAdcCredential,
   'key-file': createKeyFileCredential,
+  user: createUserCredential,
   metadata: createMetadataCredential,
   impersonate: createImpersonateCredential,
+  federated: createFederatedCredential,
+  gcloud: createGcloudCredential,
+  token: createTokenCredential,
+  none: createNoneCredential,
 };
 
 export interface CredentialsOptions {
@@ -27,6 +37,8 @@ export interface CredentialsOptions {
   readonly clock: Clock;
   /** Bound for one request to Google; 5 s. */
   readonly timeoutMs?: number;
+  /** `googleapis.com` if left out. */
+  readonly universeDomain?: string;
 }
 
 /**
@@ -35,7 +47,7 @@ export interface CredentialsOptions {
  */
 export function createCredentials(
   configs: Readonly<Record<string, CredentialConfig>>,
-  { timeoutMs = 5_000, ...options }: CredentialsOptions,
+  { timeoutMs = 5_000, universeDomain = 'googleapis.com', ...options }: CredentialsOptions,
 ): Record<string, Credential> {
   const made = new Map<string, Credential>();
   const open: string[] = [];
@@ -53,7 +65,7 @@ export function createCredentials(
       );
     }
     open.push(name);
-    const credential = create(config.kind, config, { ...options, timeoutMs, find });
+    const credential = create(config.kind, config, { ...options, timeoutMs, universeDomain, find });
     open.pop();
     made.set(name, credential);
     return credential;

@@ -6,9 +6,10 @@ import { type KindContext, readProjectFromEnv } from './kind.ts';
 
 /** A service account's key in a file, read again for each mint. */
 export function createKeyFileCredential(
-  { path }: CredentialConfig & { kind: 'key-file' },
+  { key }: CredentialConfig & { kind: 'key-file' },
   context: KindContext,
 ): Credential {
+  const path = key.kind === 'file' ? key.path : '';
   let email: string | undefined;
   const describe = (): string => `key file ${path}${email === undefined ? '' : ` (${email})`}`;
   const read = async (): Promise<CredentialFile> => {
@@ -20,6 +21,7 @@ export function createKeyFileCredential(
   return {
     kind: 'key-file',
     describe,
+    files: () => [path],
     async mint(request) {
       const file = await read();
       const { mintByGoogle } = await import('./google.ts');

@@ -8,6 +8,8 @@ export interface KindContext {
   readonly clock: Clock;
   /** Bound for one request to Google. */
   readonly timeoutMs: number;
+  /** `googleapis.com` unless configured otherwise. */
+  readonly universeDomain: string;
   /** Another credential, by its name in the configuration. */
   find(name: string): Credential;
 }

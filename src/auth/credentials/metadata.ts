@@ -21,6 +21,7 @@ export function createMetadataCredential(
   return {
     kind: 'metadata',
     describe,
+    files: () => [],
     async mint(request) {
       const { mintByGoogle } = await import('./google.ts');
       return mintByGoogle({

@@ -5,7 +5,6 @@ import type { KindContext } from './kind.ts';
 
 /** Hard-coded in the library for service accounts, its default for people. */
 const TOKEN_URL = 'https://oauth2.googleapis.com/token';
-const IAM_CREDENTIALS_ORIGIN = 'https://iamcredentials.googleapis.com';
 const METADATA_PATH = '/computeMetadata/';
 
 /** What one mint sends and receives: where to, how long it may take, what the answers say about the issuer's clock. */
@@ -17,7 +16,6 @@ export class Traffic {
 
   constructor(context: KindContext) {
     this.#context = context;
-    this.#tokenUrl = context.endpoints.tokenUrl;
   }
 
   /** The issuer's clock at its last answer (RFC 9110, section 6.6.1), where it told. */
@@ -56,12 +54,13 @@ export class Traffic {
   }
 
   #locate(url: URL, metadata: boolean): URL {
-    const { metadataHost, iamCredentialsUrl } = this.#context.endpoints;
+    const { universeDomain, endpoints } = this.#context;
+    const { metadataHost, apisUrl } = endpoints;
     if (metadata && metadataHost !== undefined)
       return new URL(url.pathname + url.search, `http://${metadataHost}`);
     if (url.href === TOKEN_URL && this.#tokenUrl !== undefined) return new URL(this.#tokenUrl);
-    const iam = url.origin === IAM_CREDENTIALS_ORIGIN && iamCredentialsUrl !== undefined;
-    return iam ? new URL(url.pathname, iamCredentialsUrl) : url;
+    const isGoogle = url.protocol === 'https:' && url.hostname.endsWith(`.${universeDomain}`);
+    return isGoogle && apisUrl !== undefined ? new URL(url.pathname + url.search, apisUrl) : url;
   }
 }
 

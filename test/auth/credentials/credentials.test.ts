@@ -57,10 +57,9 @@ after(async () => {
 type Files = Emulator['credentials'];
 
 function emulated(applicationDefault: keyof Files = 'serviceAccount'): GoogleEndpoints {
-  const { tokenUrl, iamCredentialsUrl, metadataHost } = google.google;
+  const { url: apisUrl, metadataHost } = google.google;
   return {
-    tokenUrl,
-    iamCredentialsUrl,
+    apisUrl,
     metadataHost,
     applicationDefault: google.credentials[applicationDefault],
   };
@@ -106,7 +105,7 @@ async function failure(credential: Credential, request: TokenRequest = ID) {
 test('a service account in a key file gets ID tokens for the audience asked for', async () => {
   const credential = make({
     kind: 'key-file',
-    path: await write('key.json', google.credentials.serviceAccount),
+    key: { kind: 'file', path: await write('key.json', google.credentials.serviceAccount) },
   });
   const token = await credential.mint(ID);
   assert.equal(token.audience, AUDIENCE);
@@ -119,7 +118,7 @@ test('a service account in a key file gets ID tokens for the audience asked for'
 test('a service account in a key file gets access tokens with the scopes asked for', async () => {
   const credential = make({
     kind: 'key-file',
-    path: await write('key.json', google.credentials.serviceAccount),
+    key: { kind: 'file', path: await write('key.json', google.credentials.serviceAccount) },
   });
   const token = await credential.mint(ACCESS);
   assert.equal(token.identity, google.accounts.developer);
@@ -129,7 +128,10 @@ test('a service account in a key file gets access tokens with the scopes asked f
 
 test('a key file written by `emulate --dir` works on its own: its loopback token_uri is honoured', async () => {
   const path = await write('standalone.json', google.credentials.serviceAccount);
-  assert.equal((await make({ kind: 'key-file', path }, {}).mint(ID)).audience, AUDIENCE);
+  assert.equal(
+    (await make({ kind: 'key-file', key: { kind: 'file', path } }, {}).mint(ID)).audience,
+    AUDIENCE,
+  );
 });
 
 test('application default credentials may be a service account, a person, or an impersonated account', async () => {
@@ -227,8 +229,8 @@ test('R63: a lifetime is what the issuer gave, with the local clock 10 minutes o
     const now = () => ({ ...systemClock.now(), wallMs: Date.now() + offsetMs });
     const other = await createEmulator({ services: [], clock: { ...systemClock, now } });
     t.after(() => other.close());
-    const { tokenUrl, iamCredentialsUrl, metadataHost } = other.google;
-    const endpoints = { tokenUrl, iamCredentialsUrl, metadataHost };
+    const { url: apisUrl, metadataHost } = other.google;
+    const endpoints = { apisUrl, metadataHost };
     for (const config of [
       { kind: 'adc' },
       { kind: 'metadata', account: 'default' },
@@ -344,7 +346,7 @@ test('a key file that is missing, broken or of another type is named, with what 
     ],
   ];
   for (const [path, message] of cases) {
-    const error = await failure(make({ kind: 'key-file', path }));
+    const error = await failure(make({ kind: 'key-file', key: { kind: 'file', path } }));
     assert.equal(error.code, 'credentials_invalid');
     assert.match(error.message, message);
     assert.ok(!inspect(error, { depth: 9 }).includes('canary'));
@@ -467,7 +469,7 @@ test('R23: no failure lets a key, an assertion, a secret or a token be seen', as
 test('the project is told: of the file, the environment, the machine, the source', async () => {
   const path = await write('key.json', google.credentials.serviceAccount);
   const project = google.credentials.serviceAccount.project_id;
-  assert.equal(await make({ kind: 'key-file', path }).projectId(), project);
+  assert.equal(await make({ kind: 'key-file', key: { kind: 'file', path } }).projectId(), project);
   assert.equal(await make({ kind: 'adc' }).projectId(), project);
   assert.equal(await make({ kind: 'metadata', account: 'default' }).projectId(), project);
   assert.equal(await make(impersonate(google.accounts.runner)).projectId(), project);
