@@ -95,6 +95,8 @@ export interface TokenStatus {
 export interface GoogleEndpoints {
   /** Origin that stands for every `https://*.googleapis.com` (or the universe's domain): paths stay. */
   readonly apisUrl?: string;
+  /** Instead of `http://169.254.169.254` on AWS. */
+  readonly awsMetadataUrl?: string;
   /** `host:port` of the metadata server, instead of `metadata.google.internal`. */
   readonly metadataHost?: string;
   /** The credential file that application default credentials find there (parsed JSON). */
