@@ -24,6 +24,10 @@ const FILE_NAMES: CredentialPaths = {
   serviceAccount: 'service-account.json',
   authorizedUser: 'authorized-user.json',
   impersonated: 'impersonated.json',
+  federatedGithub: 'federated-github.json',
+  federatedGithubRunner: 'federated-github-runner.json',
+  federatedAws: 'federated-aws.json',
+  workforceUser: 'workforce-user.json',
   stranger: 'stranger.json',
 };
 
@@ -65,6 +69,10 @@ async function writeCredentials(emulator: Emulator, dir: string): Promise<Creden
       serviceAccount: await write('serviceAccount'),
       authorizedUser: await write('authorizedUser'),
       impersonated: await write('impersonated'),
+      federatedGithub: await write('federatedGithub'),
+      federatedGithubRunner: await write('federatedGithubRunner'),
+      federatedAws: await write('federatedAws'),
+      workforceUser: await write('workforceUser'),
       stranger: await write('stranger'),
     };
   } catch (cause) {
@@ -108,7 +116,7 @@ function toSummary(emulator: Emulator, files: CredentialPaths | undefined, colou
   const { google } = emulator;
   const services = Object.values(emulator.services);
   const rows = [
-    ['Google', google.url, 'token, iamcredentials, metadata, certs'],
+    ['Google', google.url, 'token, sts, iamcredentials, metadata, certs'],
     ...services.map(({ name, url }) => [name, url, 'private service']),
   ];
   const lines = [

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Clock } from '../clock.ts';
-import type { HeaderLine } from './front-end.ts';
+import type { HeaderLine } from './header-lines.ts';
 import type { VerifiedIdToken } from './issuer.ts';
 import type { ServiceName } from './service-names.ts';
 
@@ -14,7 +14,8 @@ export interface AppRequest {
   /** Header lines as they came, the token's signature removed and the front end's own lines at the end. */
   readonly headers: readonly HeaderLine[];
   readonly body: IncomingMessage;
-  readonly verified: VerifiedIdToken;
+  /** Who called, as Google knows; undefined where nobody had to say. */
+  readonly verified: VerifiedIdToken | undefined;
   readonly clock: Clock;
 }
 
@@ -32,11 +33,15 @@ export const APPS: Readonly<Record<ServiceName, App>> = {
   status: answerStatus,
 };
 
-/** Says whom it verified. */
+/** Says who was verified. */
 async function answerHello(
   { service, verified, clock }: AppRequest,
   response: ServerResponse,
 ): Promise<void> {
+  if (verified === undefined) {
+    const message = 'Hello! I am a public service. I let everybody in, and nobody verified who you are.';
+    return sendJson(response, 200, { message, service, verified: null });
+  }
   const { email } = verified.claims;
   const who = typeof email === 'string' ? email : verified.account.id;
   sendJson(response, 200, {

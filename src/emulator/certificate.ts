@@ -1,8 +1,12 @@
 import { type KeyObject, sign } from 'node:crypto';
 
-/** Object identifiers, already in DER: `sha256WithRSAEncryption` with its NULL parameter, and `commonName`. */
+/** Object identifiers, already in DER; `sha256WithRSAEncryption` with its NULL parameter. */
 const SHA256_WITH_RSA = Buffer.from('300d06092a864886f70d01010b0500', 'hex');
 const COMMON_NAME = Buffer.from('0603550403', 'hex');
+const SUBJECT_ALT_NAME = Buffer.from('0603551d11', 'hex');
+
+/** The address of every server here, as an `iPAddress` of `subjectAltName` (RFC 5280, section 4.2.1.6). */
+const LOOPBACK = Buffer.from([127, 0, 0, 1]);
 
 /** Fixed: who trusts this certificate trusts its key, whatever the injected clock says. */
 const VALID_FROM = '240101000000Z';
@@ -23,7 +27,7 @@ const utcTime = (text: string): Buffer => toDer(0x17, Buffer.from(text));
 
 /**
  * A self-signed X.509 certificate (RFC 5280, section 4.1) in PEM for an RSA key pair, as Google serves them for its
- * signing keys. Nothing but the key and a common name.
+ * signing keys. Nothing but the key and a common name, and that it is good for a server on loopback.
  */
 export function toCertificate(privateKey: KeyObject, publicKey: KeyObject, commonName: string): string {
   const name = sequence(toDer(0x31, sequence(COMMON_NAME, toDer(0x0c, Buffer.from(commonName)))));
@@ -35,6 +39,7 @@ export function toCertificate(privateKey: KeyObject, publicKey: KeyObject, commo
     sequence(utcTime(VALID_FROM), utcTime(VALID_UNTIL)),
     name, // subject
     publicKey.export({ type: 'spki', format: 'der' }),
+    toDer(0xa3, sequence(sequence(SUBJECT_ALT_NAME, toDer(0x04, sequence(toDer(0x87, LOOPBACK)))))),
   );
   const certificate = sequence(
     toBeSigned,

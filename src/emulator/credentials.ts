@@ -1,17 +1,22 @@
-import {
-  ACCOUNTS,
-  type Account,
-  APPLICATION_DEFAULT_CLIENT_ID,
-  PROJECT,
-  type UserSecrets,
-} from './directory.ts';
+import { ACCOUNTS, type Account, PROJECT, type UserSecrets } from './directory.ts';
 import type { SigningKey } from './keys.ts';
 
 /** What stands in a credential file, parsed. */
 export type CredentialJson = Readonly<Record<string, unknown>>;
 
+/** Where a credential file says Google is. */
+export interface Place {
+  /** Of the emulator. */
+  readonly origin: string;
+  readonly universeDomain: string;
+}
+
 /** A service account's key file, as the Cloud console hands it out; its `token_uri` is the emulator. */
-export function toServiceAccountFile(account: Account, key: SigningKey, origin: string): CredentialJson {
+export function toServiceAccountFile(
+  account: Account,
+  key: SigningKey,
+  { origin, universeDomain }: Place,
+): CredentialJson {
   return {
     type: 'service_account',
     project_id: PROJECT.id,
@@ -23,33 +28,41 @@ export function toServiceAccountFile(account: Account, key: SigningKey, origin: 
     token_uri: `${origin}/token`,
     auth_provider_x509_cert_url: `${origin}/oauth2/v1/certs`,
     client_x509_cert_url: `https://www.googleapis.com/robot/v1/metadata/x509/${encodeURIComponent(account.email)}`,
-    universe_domain: 'googleapis.com',
+    universe_domain: universeDomain,
   };
 }
 
 /** What `gcloud auth application-default login` writes, with a `token_uri` for the libraries that read one. */
-export function toAuthorizedUserFile(user: UserSecrets, origin: string): CredentialJson {
+export function toAuthorizedUserFile(user: UserSecrets, { origin, universeDomain }: Place): CredentialJson {
   return {
     type: 'authorized_user',
     account: ACCOUNTS.user.email,
-    client_id: APPLICATION_DEFAULT_CLIENT_ID,
+    client_id: user.clientId,
     client_secret: user.clientSecret,
     refresh_token: user.refreshToken,
     quota_project_id: PROJECT.id,
     token_uri: `${origin}/token`,
-    universe_domain: 'googleapis.com',
+    universe_domain: universeDomain,
   };
 }
 
 /** `gcloud auth application-default login --impersonate-service-account`; `endpoint` is read by the Node.js library. */
-export function toImpersonatedFile(source: CredentialJson, target: Account, origin: string): CredentialJson {
-  const name = `projects/-/serviceAccounts/${target.email}`;
+export function toImpersonatedFile(
+  source: CredentialJson,
+  target: Account,
+  { origin, universeDomain }: Place,
+): CredentialJson {
   return {
     type: 'impersonated_service_account',
-    service_account_impersonation_url: `${origin}/v1/${name}:generateAccessToken`,
+    service_account_impersonation_url: toImpersonationUrl(target, origin),
     endpoint: origin,
     delegates: [],
     source_credentials: source,
-    universe_domain: 'googleapis.com',
+    universe_domain: universeDomain,
   };
+}
+
+/** Where an account's access tokens are made. */
+export function toImpersonationUrl(target: Account, origin: string): string {
+  return `${origin}/v1/projects/-/serviceAccounts/${target.email}:generateAccessToken`;
 }

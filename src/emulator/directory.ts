@@ -1,6 +1,9 @@
 /** The project everything in the emulator belongs to. */
 export const PROJECT = { id: 'emulated-project', number: '123456789012' } as const;
 
+/** The universe everybody is in who hasn't one of their own. */
+export const DEFAULT_UNIVERSE = 'googleapis.com';
+
 /** Somebody who can hold a token. */
 export interface Account {
   readonly kind: 'service-account' | 'user';
@@ -9,9 +12,26 @@ export interface Account {
   readonly id: string;
 }
 
+/** Somebody whom another identity provider knows: has neither an e-mail address nor ID tokens of Google's. */
+export interface Principal {
+  readonly kind: 'principal';
+  /** `principal://iam.googleapis.com/…/subject/…` */
+  readonly id: string;
+  /** The sets it is in, each as `principalSet://iam.googleapis.com/…/attribute.repository/example/app`. */
+  readonly sets: readonly string[];
+}
+
+/** Somebody an access token can stand for. */
+export type Identity = Account | Principal;
+
+/** How somebody is called: an e-mail address, or a principal's id. */
+export function toIdentityName(identity: Identity): string {
+  return identity.kind === 'principal' ? identity.id : identity.email;
+}
+
 const serviceAccount = (email: string, id: string): Account => ({ kind: 'service-account', email, id });
 
-/** The identities there are. Who may do what is below. */
+/** The accounts there are. Who may act as whom is in `permissions.ts`. */
 export const ACCOUNTS = {
   /** Holds a key file. */
   developer: serviceAccount(`developer@${PROJECT.id}.iam.gserviceaccount.com`, '100000000000000000001'),
@@ -27,32 +47,17 @@ export const ACCOUNTS = {
 
 const ALL: readonly Account[] = Object.values(ACCOUNTS);
 
-/** `roles/run.invoker` on every service. */
-const INVOKERS: readonly Account[] = [ACCOUNTS.developer, ACCOUNTS.runner, ACCOUNTS.compute, ACCOUNTS.user];
-
-/**
- * `roles/iam.serviceAccountTokenCreator`: the second may act as the first. Held so that a chain can be tried: the user
- * may become `compute` only through `runner`.
- */
-const TOKEN_CREATORS: readonly (readonly [target: Account, caller: Account])[] = [
-  [ACCOUNTS.runner, ACCOUNTS.developer],
-  [ACCOUNTS.runner, ACCOUNTS.user],
-  [ACCOUNTS.compute, ACCOUNTS.runner],
+/** E-mail addresses with `roles/run.invoker` on every service, unless its policy says otherwise. */
+export const INVOKERS: readonly string[] = [
+  ACCOUNTS.developer.email,
+  ACCOUNTS.runner.email,
+  ACCOUNTS.compute.email,
+  ACCOUNTS.user.email,
 ];
 
 /** The account with an e-mail address or unique id. */
 export function findAccount(emailOrId: string): Account | undefined {
   return ALL.find((account) => account.email === emailOrId || account.id === emailOrId);
-}
-
-/** Whether an account may call the private services. */
-export function mayInvoke(account: Account): boolean {
-  return INVOKERS.includes(account);
-}
-
-/** Whether `caller` may have tokens made for `target`. */
-export function mayCreateTokens(caller: Account, target: Account): boolean {
-  return TOKEN_CREATORS.some((binding) => binding[0] === target && binding[1] === caller);
 }
 
 /** OAuth client of `gcloud auth application-default login`. */
@@ -72,8 +77,9 @@ export const USER_SCOPES: readonly string[] = [
   'https://www.googleapis.com/auth/cloud-platform',
 ];
 
-/** What signing in left behind on the person's machine, beside the client id. */
+/** What signing in left behind on the person's machine. */
 export interface UserSecrets {
+  readonly clientId: string;
   readonly clientSecret: string;
   readonly refreshToken: string;
 }

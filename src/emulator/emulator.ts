@@ -1,23 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.ts';
+import { createAwsCredentials } from './aws.ts';
+import { createAwsSessions } from './aws-sessions.ts';
 import {
   type CredentialJson,
+  type Place,
   toAuthorizedUserFile,
   toImpersonatedFile,
   toServiceAccountFile,
 } from './credentials.ts';
-import { ACCOUNTS, type UserSecrets } from './directory.ts';
+import { ACCOUNTS, APPLICATION_DEFAULT_CLIENT_ID, DEFAULT_UNIVERSE, type UserSecrets } from './directory.ts';
 import { createFaultPlan, type Faults } from './faults.ts';
-import { createGoogleHandler, type RequestCounts } from './google/server.ts';
+import { toAwsFile, toGithubFile, toGithubRunnerFile, toWorkforceFile } from './federated-credentials.ts';
+import { type EmulatedFederation, toFederation } from './federation.ts';
+import { createGithub } from './github.ts';
+import type { Google } from './google/http.ts';
+import { createGoogleHandler, createRequestCounts, type RequestCounts } from './google/server.ts';
 import { createIssuer, type Issuer, type Mint, TOKEN_LIFETIME_MS } from './issuer.ts';
 import { generateKeys, type Keys } from './keys.ts';
 import { type LoopbackServer, listenOnLoopback } from './listen.ts';
-import { startService, toCustomAudiences } from './service.ts';
+import { type MutualTlsServer, startMutualTls } from './mutual-tls.ts';
+import { type RunningService, startService } from './service.ts';
 import { SERVICE_NAMES, type ServiceName } from './service-names.ts';
+import type { ServicePolicy } from './service-policy.ts';
 
+export type { CredentialJson } from './credentials.ts';
 export type { Fault, Faults, GoogleEndpoint } from './faults.ts';
+export type { EmulatedFederation, OidcTokenChange } from './federation.ts';
 export type { Mint } from './issuer.ts';
+export type { MutualTls } from './mutual-tls.ts';
 export { SERVICE_NAMES, type ServiceName } from './service-names.ts';
+export type { ServicePolicy } from './service-policy.ts';
 
 export interface EmulatorOptions {
   /** Everybody's clock in here: Google's, and the services'. The machine's own unless given. */
@@ -28,6 +41,8 @@ export interface EmulatorOptions {
   readonly services?: readonly ServiceName[];
   /** Life of every token, in ms; one hour unless given. Whole seconds count. */
   readonly tokenLifetimeMs?: number;
+  /** The universe everything is in; `googleapis.com` unless given. */
+  readonly universeDomain?: string;
 }
 
 /** A private service. */
@@ -39,6 +54,8 @@ export interface EmulatedService {
   readonly audience: string;
   /** Audiences it accepts as well. */
   readonly customAudiences: readonly string[];
+  /** Sets it up otherwise, from the next request on; what isn't named stays. */
+  set(policy: Partial<ServicePolicy>): void;
 }
 
 /** Where the parts of Google are. */
@@ -67,7 +84,16 @@ export interface Emulator {
     readonly authorizedUser: CredentialJson;
     /** The user acting as `runner`. */
     readonly impersonated: CredentialJson;
+    /** A job of the repository `example/app` on GitHub Actions, itself. */
+    readonly federatedGithub: CredentialJson;
+    /** The same acting as `runner`: with `service_account_impersonation_url`. */
+    readonly federatedGithubRunner: CredentialJson;
+    /** The role of a machine on AWS, by its metadata server, itself. */
+    readonly federatedAws: CredentialJson;
+    /** A person of a workforce pool; may act as `runner`. */
+    readonly workforceUser: CredentialJson;
   };
+  readonly federation: EmulatedFederation;
   /** E-mail addresses. */
   readonly accounts: Readonly<Record<keyof typeof ACCOUNTS, string>>;
   /** Every token given out, oldest first; the last 10 000. */
@@ -89,33 +115,46 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     port = 0,
     services = SERVICE_NAMES,
     tokenLifetimeMs = TOKEN_LIFETIME_MS,
+    universeDomain = DEFAULT_UNIVERSE,
   } = options;
   const keys = await generateKeys();
   const issuer = createIssuer({ clock, key: keys.google, lifetimeMs: tokenLifetimeMs });
-  const user: UserSecrets = {
-    clientSecret: `emulated-${randomBytes(12).toString('base64url')}`,
-    refreshToken: `1//0emulated-${randomBytes(48).toString('base64url')}`,
+  const state: Google = {
+    clock,
+    keys,
+    issuer,
+    user: createUserSecrets(APPLICATION_DEFAULT_CLIENT_ID),
+    workforce: createUserSecrets('emulated-workforce.apps.googleusercontent.com'),
+    github: createGithub({ clock, keys }),
+    awsCredentials: createAwsCredentials(),
+    awsSessions: createAwsSessions(clock),
+    universeDomain,
   };
   const faults = createFaultPlan();
-  const requests: RequestCounts = {
-    token: 0,
-    generateIdToken: 0,
-    generateAccessToken: 0,
-    metadata: 0,
-    certs: 0,
-  };
+  const requests = createRequestCounts();
 
-  const handle = createGoogleHandler({ google: { clock, keys, issuer, user }, faults, requests });
+  const handle = createGoogleHandler({ google: state, faults, requests });
   const google = await listenOnLoopback({ port, clock, handle });
-  const started = await startServices(services, { clock, issuer }).catch(async (error: unknown) => {
+  const place = { origin: google.origin, universeDomain };
+  let mutualTls: Promise<MutualTlsServer> | undefined;
+  const started = await startServices(services, { clock, issuer, keys }).catch(async (error: unknown) => {
     await google.close();
     throw error;
   });
 
   return {
     google: toGoogle(google),
-    services: Object.fromEntries(started.map(({ name, origin }) => [name, toService(name, origin)])),
-    credentials: toCredentials(keys, user, google.origin),
+    services: Object.fromEntries(started.map((service) => [service.name, toService(service)])),
+    credentials: toCredentials(state, place),
+    federation: toFederation({
+      origin: google.origin,
+      github: state.github,
+      aws: state.awsCredentials,
+      startMutualTls() {
+        mutualTls ??= startMutualTls({ clock, handle, universeDomain });
+        return mutualTls;
+      },
+    }),
     accounts: {
       developer: ACCOUNTS.developer.email,
       runner: ACCOUNTS.runner.email,
@@ -128,21 +167,17 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     faults,
     async close() {
       await Promise.all([google, ...started].map((server) => server.close()));
+      await mutualTls?.then((server) => server.close());
     },
   };
 }
 
-type NamedServer = LoopbackServer & { readonly name: ServiceName };
-
 /** All of them, or none. */
 async function startServices(
   names: readonly ServiceName[],
-  context: { readonly clock: Clock; readonly issuer: Issuer },
-): Promise<readonly NamedServer[]> {
-  const starts = [...new Set(names)].map(async (name) => ({
-    name,
-    ...(await startService({ name, ...context })),
-  }));
+  context: { readonly clock: Clock; readonly issuer: Issuer; readonly keys: Keys },
+): Promise<readonly RunningService[]> {
+  const starts = [...new Set(names)].map((name) => startService({ name, ...context }));
   const results = await Promise.allSettled(starts);
   const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = results.find((result) => result.status === 'rejected');
@@ -163,17 +198,37 @@ function toGoogle({ origin, host }: LoopbackServer): EmulatedGoogle {
   };
 }
 
-function toService(name: ServiceName, origin: string): EmulatedService {
-  return { name, url: origin, audience: origin, customAudiences: toCustomAudiences(name) };
+function toService({ name, origin, policy, set }: RunningService): EmulatedService {
+  return {
+    name,
+    url: origin,
+    audience: origin,
+    get customAudiences() {
+      return policy().customAudiences;
+    },
+    set,
+  };
 }
 
-function toCredentials(keys: Keys, user: UserSecrets, origin: string): Emulator['credentials'] {
-  const { developer, runner, stranger } = ACCOUNTS;
-  const authorizedUser = toAuthorizedUserFile(user, origin);
+function createUserSecrets(clientId: string): UserSecrets {
   return {
-    serviceAccount: toServiceAccountFile(developer, keys.developer, origin),
-    stranger: toServiceAccountFile(stranger, keys.stranger, origin),
+    clientId,
+    clientSecret: `emulated-${randomBytes(12).toString('base64url')}`,
+    refreshToken: `1//0emulated-${randomBytes(48).toString('base64url')}`,
+  };
+}
+
+function toCredentials({ keys, user, workforce, github }: Google, place: Place): Emulator['credentials'] {
+  const { developer, runner, stranger } = ACCOUNTS;
+  const authorizedUser = toAuthorizedUserFile(user, place);
+  return {
+    serviceAccount: toServiceAccountFile(developer, keys.developer, place),
+    stranger: toServiceAccountFile(stranger, keys.stranger, place),
     authorizedUser,
-    impersonated: toImpersonatedFile(authorizedUser, runner, origin),
+    impersonated: toImpersonatedFile(authorizedUser, runner, place),
+    federatedGithub: toGithubFile(github, place),
+    federatedGithubRunner: toGithubRunnerFile(github, place),
+    federatedAws: toAwsFile(place),
+    workforceUser: toWorkforceFile(workforce, place),
   };
 }

@@ -1,5 +1,16 @@
-/** A family of Google endpoints that can be counted and made to fail. */
-export type GoogleEndpoint = 'token' | 'generateIdToken' | 'generateAccessToken' | 'metadata' | 'certs';
+/** Families of endpoints that can be counted and made to fail: Google's, and those of AWS and GitHub beside it. */
+export type GoogleEndpoint =
+  | 'token'
+  | 'sts'
+  | 'generateIdToken'
+  | 'generateAccessToken'
+  | 'signJwt'
+  | 'metadata'
+  | 'certs'
+  | 'userInfo'
+  | 'resourceManager'
+  | 'awsMetadata'
+  | 'githubOidc';
 
 /** How an endpoint misbehaves. */
 export type Fault =
@@ -16,7 +27,13 @@ export type Fault =
   /** 200 with no body. */
   | 'empty'
   /** Gives out the token it gave last time, however old, where it gave one. */
-  | 'same-token';
+  | 'same-token'
+  /** Makes ID tokens (GitHub's among them) for this audience, whatever was asked for. */
+  | { readonly audience: string }
+  /** Makes tokens that live this long, where that is shorter than usual. */
+  | { readonly lifetimeMs: number }
+  /** Answers by a clock that is off by so much: `Date`, `iat`, `exp`, `expires_in`. What came in is still judged by the right one. */
+  | { readonly dateOffsetMs: number };
 
 /** Switches for tests, to be turned while the emulator runs. */
 export interface Faults {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { type Account, findAccount } from './directory.ts';
+import { type Account, findAccount, type Identity, toIdentityName } from './directory.ts';
 import { type Claims, signJwt, verifySignature } from './jwt.ts';
 import type { SigningKey } from './keys.ts';
 
@@ -13,19 +13,29 @@ export const TOKEN_LIFETIME_MS = 3_600_000;
 /** The metadata server hands out the same token until this much of its life is left. */
 const REUSE_UNTIL_MS = 300_000;
 
+/** Access tokens of different holders look different. */
+const TOKEN_SORTS = { 'service-account': 'c', user: 'a', principal: 'd' } as const;
+
 /** How many mints and access tokens are remembered. */
 const MEMORY = 10_000;
 
 /** Where a token was given out. */
-export type MintEndpoint = 'token' | 'generateIdToken' | 'generateAccessToken' | 'metadata';
+export type MintEndpoint =
+  | 'token'
+  | 'generateIdToken'
+  | 'generateAccessToken'
+  | 'metadata'
+  | 'sts'
+  | 'signJwt';
 
 /** One token given out. A value comes twice where Google answers with a token it still holds. */
 export interface Mint {
   readonly endpoint: MintEndpoint;
-  readonly kind: 'id' | 'access';
+  /** `jwt`: with the claims that its bearer wished for. */
+  readonly kind: 'id' | 'access' | 'jwt';
   /** ID tokens only. */
   readonly audience?: string;
-  /** E-mail of the account the token speaks for. */
+  /** E-mail of the account the token speaks for, or the principal it was given to. */
   readonly identity: string;
   readonly value: string;
 }
@@ -47,7 +57,7 @@ export interface IdTokenOrder {
 export interface AccessTokenOrder {
   readonly kind: 'access';
   readonly endpoint: MintEndpoint;
-  readonly account: Account;
+  readonly holder: Identity;
   readonly scopes: readonly string[];
   /** `azp` and `aud`, as `tokeninfo` shows them. */
   readonly clientId: string;
@@ -58,6 +68,17 @@ export interface AccessTokenOrder {
 /** When a token given out before is given out again: never, while more than 5 minutes are left, or whatever its age. */
 export type Reuse = 'never' | 'while-fresh' | 'always';
 
+/** How a token is made: as Google does it, or as a fault says. */
+export interface Issuance {
+  readonly reuse: Reuse;
+  /** In place of the audience asked for. */
+  readonly audience?: string;
+  /** Shorter than the usual lifetime. */
+  readonly lifetimeMs?: number;
+  /** By how much the issuer's clock is off. */
+  readonly clockOffsetMs?: number;
+}
+
 export interface IssuedToken {
   readonly value: string;
   readonly expiresAtMs: number;
@@ -67,7 +88,7 @@ export interface IssuedToken {
 
 /** What an access token stands for. */
 export interface AccessGrant {
-  readonly account: Account;
+  readonly holder: Identity;
   readonly scopes: readonly string[];
   readonly clientId: string;
   readonly expiresAtMs: number;
@@ -83,7 +104,9 @@ export interface VerifiedIdToken {
 
 /** Makes tokens, remembers them, and tells Google's own from anybody else's. */
 export interface Issuer {
-  issue(order: TokenOrder, reuse: Reuse): Promise<IssuedToken>;
+  issue(order: TokenOrder, issuance: Issuance): Promise<IssuedToken>;
+  /** Adds to the mints what was given out without an order. */
+  record(mint: Mint): void;
   /** What an unexpired access token stands for. */
   findAccessToken(value: string): AccessGrant | undefined;
   /** The claims of an unexpired ID token that Google signed; undefined for anything else. */
@@ -104,40 +127,51 @@ export function createIssuer({ clock, key, lifetimeMs }: IssuerOptions): Issuer 
   const grants = new Map<string, AccessGrant>();
   const latest = new Map<string, Omit<IssuedToken, 'expiresInSeconds'>>();
 
-  async function make(order: TokenOrder): Promise<Omit<IssuedToken, 'expiresInSeconds'>> {
-    const iat = Math.floor(clock.now().wallMs / 1000);
+  async function make(order: TokenOrder, issuance: Issuance): Promise<Omit<IssuedToken, 'expiresInSeconds'>> {
+    const { clockOffsetMs = 0 } = issuance;
+    const iat = Math.floor((clock.now().wallMs + clockOffsetMs) / 1000);
     const asked = order.kind === 'access' ? (order.lifetimeMs ?? lifetimeMs) : lifetimeMs;
-    const exp = iat + Math.floor(Math.min(asked, lifetimeMs) / 1000);
+    const shortest = Math.min(asked, lifetimeMs, issuance.lifetimeMs ?? lifetimeMs);
+    const exp = iat + Math.floor(shortest / 1000);
     const expiresAtMs = exp * 1000;
     if (order.kind === 'id') {
-      const { account, audience, authorizedParty, claims } = order;
-      const all = { iss: ISSUER, aud: audience, azp: authorizedParty, sub: account.id, iat, exp, ...claims };
+      const { account, authorizedParty, claims } = order;
+      const aud = issuance.audience ?? order.audience;
+      const all = { iss: ISSUER, aud, azp: authorizedParty, sub: account.id, iat, exp, ...claims };
       return { value: await signJwt(all, key.privateKey, key.id), expiresAtMs };
     }
-    const value = `ya29.${order.account.kind === 'user' ? 'a' : 'c'}.${randomBytes(72).toString('base64url')}`;
+    const value = `ya29.${TOKEN_SORTS[order.holder.kind]}.${randomBytes(72).toString('base64url')}`;
     remember(grants, value, { ...order, expiresAtMs });
     return { value, expiresAtMs };
   }
 
+  function record(mint: Mint): void {
+    mints.push(mint);
+    if (mints.length > MEMORY) mints.shift();
+  }
+
   return {
     mints,
-    async issue(order, reuse) {
+    record,
+    async issue(order, issuance) {
+      const { reuse, clockOffsetMs = 0 } = issuance;
+      const nowMs = clock.now().wallMs + clockOffsetMs;
       const name = toName(order);
       const held = latest.get(name);
-      const left = held === undefined ? 0 : held.expiresAtMs - clock.now().wallMs;
-      const reused =
-        reuse === 'always' || (reuse === 'while-fresh' && left > REUSE_UNTIL_MS) ? held : undefined;
-      const token = reused ?? (await make(order));
-      remember(latest, name, token);
-      mints.push({
+      const left = held === undefined ? 0 : held.expiresAtMs - nowMs;
+      const isOdd = isSpoilt(issuance);
+      const isReused = reuse === 'always' || (reuse === 'while-fresh' && left > REUSE_UNTIL_MS && !isOdd);
+      const token = (isReused ? held : undefined) ?? (await make(order, issuance));
+      // What a fault spoilt is not held for those who come after it.
+      if (!isOdd) remember(latest, name, token);
+      record({
         endpoint: order.endpoint,
         kind: order.kind,
-        ...(order.kind === 'id' && { audience: order.audience }),
-        identity: order.account.email,
+        ...(order.kind === 'id' && { audience: issuance.audience ?? order.audience }),
+        identity: toIdentityName(order.kind === 'id' ? order.account : order.holder),
         value: token.value,
       });
-      if (mints.length > MEMORY) mints.shift();
-      return { ...token, expiresInSeconds: Math.floor((token.expiresAtMs - clock.now().wallMs) / 1000) };
+      return { ...token, expiresInSeconds: Math.floor((token.expiresAtMs - nowMs) / 1000) };
     },
     findAccessToken(value) {
       const grant = grants.get(value);
@@ -161,13 +195,18 @@ export function toEmailClaims(account: Account): Claims {
   return { email: account.email, email_verified: true };
 }
 
+/** Whether a fault decides what the token will be. */
+function isSpoilt({ audience, lifetimeMs, clockOffsetMs }: Issuance): boolean {
+  return audience !== undefined || lifetimeMs !== undefined || clockOffsetMs !== undefined;
+}
+
 /** What two orders share when one token answers both. */
 function toName(order: TokenOrder): string {
   const wanted =
     order.kind === 'id'
-      ? [order.audience, order.authorizedParty, Object.keys(order.claims ?? {})]
-      : [order.scopes, order.clientId];
-  return JSON.stringify([order.endpoint, order.kind, order.account.email, wanted]);
+      ? [order.account.email, order.audience, order.authorizedParty, Object.keys(order.claims ?? {})]
+      : [toIdentityName(order.holder), order.scopes, order.clientId];
+  return JSON.stringify([order.endpoint, order.kind, wanted]);
 }
 
 /** Sets a value and forgets the oldest ones beyond the bound. */

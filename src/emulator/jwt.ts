@@ -8,9 +8,10 @@ export type Claims = Readonly<Record<string, unknown>>;
 /** The only algorithm Google signs with and accepts. Everything else, `none` and HS256 first, is refused. */
 const ALGORITHM = 'RS256';
 
-/** Signs claims as Google does: RS256, with a `kid` (RFC 7519). */
+/** Signs claims as Google does: RS256, or ES256 where the key is on a curve, with a `kid` (RFC 7519). */
 export function signJwt(claims: Claims, privateKey: KeyObject, keyId: string): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: ALGORITHM, kid: keyId, typ: 'JWT' }).sign(privateKey);
+  const alg = privateKey.asymmetricKeyType === 'ec' ? 'ES256' : ALGORITHM;
+  return new SignJWT(claims).setProtectedHeader({ alg, kid: keyId, typ: 'JWT' }).sign(privateKey);
 }
 
 /** The claims of a token if this key signed it; undefined for any other text. Says nothing about time or audience. */
@@ -21,6 +22,11 @@ export async function verifySignature(token: string, publicKey: KeyObject): Prom
   } catch {
     return undefined;
   }
+}
+
+/** The `kid` of a token's header, signed by whomever. */
+export function readKeyId(token: string): unknown {
+  return parseClaims(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString('utf8'))?.kid;
 }
 
 /** What a token claims, signed by whomever; undefined where it isn't a JWT. */

@@ -1,4 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
 
@@ -17,11 +19,13 @@ export interface ListenOptions {
   readonly port: number;
   readonly clock: Clock;
   readonly handle: RequestHandler;
+  /** Over TLS, if given. */
+  readonly tls?: TlsOptions;
 }
 
 /** A listening HTTP/1.1 server. */
 export interface LoopbackServer {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or `https:` */
   readonly origin: string;
   /** `127.0.0.1:port` */
   readonly host: string;
@@ -34,14 +38,16 @@ export interface LoopbackServer {
  * its handler, which may refuse it before the body comes.
  * @throws ProxyError `address_in_use` or `address_unavailable`
  */
-export async function listenOnLoopback({ port, clock, handle }: ListenOptions): Promise<LoopbackServer> {
+export async function listenOnLoopback({ port, clock, handle, tls }: ListenOptions): Promise<LoopbackServer> {
   let origin = '';
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     response.setHeader('Date', new Date(clock.now().wallMs).toUTCString());
     handle(request, response, origin).catch(() => response.destroy());
   };
   // As Google's front end: an idle connection lives ten minutes, a request may take an hour.
-  const server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 3_600_000 }, answer);
+  const timeouts = { keepAliveTimeout: 600_000, requestTimeout: 3_600_000 };
+  const server =
+    tls === undefined ? createServer(timeouts, answer) : createTlsServer({ ...timeouts, ...tls }, answer);
   server.on('checkContinue', answer);
 
   await new Promise<void>((resolve, reject) => {
@@ -52,7 +58,7 @@ export async function listenOnLoopback({ port, clock, handle }: ListenOptions): 
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
   const host = `${LOOPBACK}:${address.port}`;
-  origin = `http://${host}`;
+  origin = `${tls === undefined ? 'http' : 'https'}://${host}`;
   return {
     origin,
     host,

@@ -1,37 +1,37 @@
-import type { Admission } from './front-end.ts';
-
-type RefusalStatus = Extract<Admission, { admitted: false }>['status'];
-
-/** A refusal by Google's front end, before any application. */
+/** A refusal by Google, before any application. */
 export interface RefusalPage {
+  readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly html: string;
+  readonly body: string;
 }
 
 /** The very page Google's front end answers with. `path` is without a query. */
-export function toRefusalPage(status: RefusalStatus, path: string): RefusalPage {
+export function toRefusalPage(status: 401 | 403 | 404, path: string): RefusalPage {
   const code = `<code>${escapeHtml(path)}</code>`;
   switch (status) {
     case 401:
       return {
+        status,
         headers: { ...HTML, 'WWW-Authenticate': CHALLENGE },
-        html: toHtml(
+        body: toHtml(
           '401 Unauthorized',
           `Your client does not have permission to the requested URL ${code}.`,
         ),
       };
     case 403:
       return {
+        status,
         headers: HTML,
-        html: toHtml(
+        body: toHtml(
           '403 Forbidden',
           `Your client does not have permission to get URL ${code} from this server.`,
         ),
       };
     case 404:
       return {
+        status,
         headers: HTML,
-        html: toHtml('404 Page not found', 'The requested URL was not found on this server.'),
+        body: toHtml('404 Page not found', 'The requested URL was not found on this server.'),
       };
   }
 }

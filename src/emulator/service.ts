@@ -1,55 +1,66 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock.ts';
 import { APPS } from './apps.ts';
-import { admit, type HeaderLine } from './front-end.ts';
+import { admit } from './front-end.ts';
+import type { HeaderLine } from './header-lines.ts';
+import { createIap } from './iap.ts';
 import type { Issuer } from './issuer.ts';
+import type { Keys } from './keys.ts';
 import { inviteBody, type LoopbackServer, listenOnLoopback, type RequestHandler } from './listen.ts';
-import { toRefusalPage } from './refusal-page.ts';
 import type { ServiceName } from './service-names.ts';
+import { type ServicePolicy, toDefaultPolicy } from './service-policy.ts';
 
 export interface ServiceOptions {
   readonly name: ServiceName;
   readonly clock: Clock;
   readonly issuer: Issuer;
+  readonly keys: Keys;
 }
 
-/** Audiences a service accepts beside its own origin, as `gcloud run services update --add-custom-audiences` sets them. */
-export function toCustomAudiences(name: ServiceName): readonly string[] {
-  return [`https://${name}.example.com`];
+/** A service that listens. */
+export interface RunningService extends LoopbackServer {
+  readonly name: ServiceName;
+  /** How it is set up right now. */
+  policy(): ServicePolicy;
+  /** Sets it up otherwise, from the next request on; what isn't named stays. */
+  set(change: Partial<ServicePolicy>): void;
 }
 
-/** A private service on its own port, hence with its own origin: Cloud Run's front end, then the application. */
-export function startService({ name, clock, issuer }: ServiceOptions): Promise<LoopbackServer> {
-  const customAudiences = toCustomAudiences(name);
+/** A private service on its own port, hence with its own origin: Google's front end, then the application. */
+export async function startService({ name, clock, issuer, keys }: ServiceOptions): Promise<RunningService> {
+  const iap = createIap({ service: name, clock, keys });
+  let policy = toDefaultPolicy(name);
 
   const handle: RequestHandler = async (request, response, origin) => {
     response.setHeader('Server', 'Google Frontend');
-    const target = request.url ?? '/';
+    const [method, target] = [request.method ?? 'GET', request.url ?? '/'];
     const clientAddress = request.socket.remoteAddress ?? '';
-    const headers = toHeaderLines(request);
-    const admission = await admit({ headers, clientAddress }, { origin, customAudiences, issuer });
+    const head = {
+      method,
+      path: target.split('?', 1)[0] ?? '/',
+      headers: toHeaderLines(request),
+      clientAddress,
+    };
+    const admission = await admit(head, { origin, policy, issuer, iap });
     if (!admission.admitted) {
-      const page = toRefusalPage(admission.status, target.split('?', 1)[0] ?? '/');
-      response.writeHead(admission.status, {
-        ...page.headers,
-        'Content-Length': Buffer.byteLength(page.html),
-      });
-      response.end(page.html);
+      const { status, headers, body } = admission.page;
+      response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
       return;
     }
     inviteBody(request, response);
-    const { verified } = admission;
-    const call = {
-      service: name,
-      method: request.method ?? 'GET',
-      target,
-      headers: admission.headers,
-      verified,
-    };
-    await APPS[name]({ ...call, body: request, clock }, response);
+    const { headers, verified } = admission;
+    await APPS[name]({ service: name, method, target, headers, verified, body: request, clock }, response);
   };
 
-  return listenOnLoopback({ port: 0, clock, handle });
+  const server = await listenOnLoopback({ port: 0, clock, handle });
+  return {
+    ...server,
+    name,
+    policy: () => policy,
+    set(change) {
+      policy = { ...policy, ...change };
+    },
+  };
 }
 
 /** Header lines in the order and case they came in. */

@@ -95,9 +95,13 @@ describe('emulate', { timeout: 30_000 }, () => {
     const { google, files, accounts } = await ready(running);
     assert.deepEqual((await readdir(dir)).sort(), [
       'authorized-user.json',
+      'federated-aws.json',
+      'federated-github-runner.json',
+      'federated-github.json',
       'impersonated.json',
       'service-account.json',
       'stranger.json',
+      'workforce-user.json',
     ]);
     const read = async (kind: string): Promise<Record<string, unknown>> =>
       JSON.parse(await readFile(files[kind] ?? '', 'utf8'));
@@ -117,12 +121,18 @@ describe('emulate', { timeout: 30_000 }, () => {
     );
     const url = `${google.url}/v1/projects/-/serviceAccounts/${accounts.runner}:generateAccessToken`;
     assert.equal(impersonated.service_account_impersonation_url, url);
+    const federated = await read('federatedGithub');
+    assert.deepEqual([federated.type, federated.token_url], ['external_account', `${google.url}/v1/token`]);
+    assert.equal(federated.service_account_impersonation_url, undefined);
+    assert.equal((await read('federatedGithubRunner')).service_account_impersonation_url, url);
+    assert.match(String((await read('federatedAws')).audience), /\/providers\/aws$/);
+    assert.equal((await read('workforceUser')).type, 'external_account_authorized_user');
     if (process.platform !== 'win32') {
       for (const path of Object.values(files)) assert.equal((await stat(path)).mode & 0o777, 0o600);
     }
     running.stop();
     await running.exit;
-    assert.equal((await readdir(dir)).length, 4);
+    assert.equal((await readdir(dir)).length, 8);
   });
 
   it('replaces files of an earlier run, and never a file that isn’t its own', async (t) => {

@@ -156,6 +156,32 @@ export async function refreshUser(emulator: Emulator, fields: Record<string, str
   return post(emulator.google.tokenUrl, form);
 }
 
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+/** Exchanges a token of GitHub's for a federated one, with fields over, or instead of, the usual ones. */
+export async function exchangeSubject(
+  emulator: Emulator,
+  fields: Readonly<Record<string, string | undefined>> = {},
+): Promise<Reply> {
+  const all = {
+    grant_type: TOKEN_EXCHANGE,
+    audience: `//iam.googleapis.com/${emulator.federation.providers.github}`,
+    scope: 'https://www.googleapis.com/auth/cloud-platform',
+    requested_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    subject_token: fields.subject_token ?? (await emulator.federation.issueOidcToken()),
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    ...fields,
+  };
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(all)) if (value !== undefined) form.set(name, value);
+  return post(`${emulator.google.url}/v1/token`, form);
+}
+
+/** Where the IAM Service Account Credentials API does something for an account. */
+export function iamUrl(emulator: Emulator, account: string, verb: string): string {
+  return `${emulator.google.iamCredentialsUrl}/v1/projects/-/serviceAccounts/${account}:${verb}`;
+}
+
 /** A service that must be there. */
 export function serviceUrl(emulator: Emulator, name: keyof Emulator['services']): string {
   const service = emulator.services[name];

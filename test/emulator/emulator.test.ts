@@ -187,4 +187,48 @@ describe('a fault', { timeout: 30_000 }, () => {
     emulator.faults.clear();
     assert.notEqual(await mint(), first);
   });
+
+  it('has ID tokens made for another audience', async (t) => {
+    const emulator = await client.startEmulator(t, { services: [] });
+    for (const endpoint of ['token', 'metadata', 'githubOidc'] as const) {
+      emulator.faults.set(endpoint, { audience: 'https://other.example' }, 1);
+    }
+    const token = await client.mintIdToken(emulator, AUDIENCE);
+    assert.equal(client.readToken(token).aud, 'https://other.example');
+    assert.equal(emulator.mints[0]?.audience, 'https://other.example');
+    const path = `computeMetadata/v1/instance/service-accounts/default/identity?audience=${AUDIENCE}`;
+    const identity = async (): Promise<unknown> =>
+      client.readToken((await client.call(`${emulator.google.url}/${path}`, { headers: [FLAVOR] })).text).aud;
+    assert.deepEqual([await identity(), await identity()], ['https://other.example', AUDIENCE]);
+    const { ACTIONS_ID_TOKEN_REQUEST_URL: url = '', ACTIONS_ID_TOKEN_REQUEST_TOKEN: own = '' } =
+      emulator.federation.githubEnv;
+    const { value } = (await client.call(url, { headers: [client.bearer(own)] })).json();
+    assert.equal(client.readToken(value).aud, 'https://other.example');
+  });
+
+  it('has tokens made that end early', async (t) => {
+    const clock = new FakeClock();
+    const emulator = await client.startEmulator(t, { clock, services: [] });
+    emulator.faults.set('token', { lifetimeMs: 20_000 });
+    emulator.faults.set('sts', { lifetimeMs: 20_000 });
+    const { access_token, expires_in, id_token } = (await client.refreshUser(emulator)).json();
+    const { iat, exp } = client.readToken(id_token);
+    assert.deepEqual([expires_in, Number(exp) - Number(iat)], [20, 20]);
+    assert.equal((await client.exchangeSubject(emulator)).json().expires_in, 20);
+    await clock.advance(20_000);
+    const info = await client.call(`${emulator.google.url}/tokeninfo?access_token=${access_token}`);
+    assert.equal(info.status, 400);
+  });
+
+  it('answers by a clock that is off', async (t) => {
+    const clock = new FakeClock();
+    const emulator = await client.startEmulator(t, { clock, services: [] });
+    emulator.faults.set('token', { dateOffsetMs: 600_000 });
+    const reply = await client.refreshUser(emulator);
+    assert.equal(reply.headers.date, 'Thu, 01 Jan 2026 00:10:00 GMT');
+    const { id_token, expires_in } = reply.json();
+    const { iat, exp } = client.readToken(id_token);
+    const off = clock.now().wallMs / 1000 + 600;
+    assert.deepEqual([iat, exp, expires_in], [off, off + 3600, 3600]);
+  });
 });

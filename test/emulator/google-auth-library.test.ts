@@ -55,11 +55,12 @@ describe('the unmodified google-auth-library', () => {
 
   it('buys an access token with a key file', async (t) => {
     const emulator = await client.startEmulator(t, { services: [] });
-    const jwt = toJwtClient(emulator, emulator.credentials.serviceAccount, [CLOUD_PLATFORM]);
+    const wanted = [CLOUD_PLATFORM, 'https://www.googleapis.com/auth/userinfo.email'];
+    const jwt = toJwtClient(emulator, emulator.credentials.serviceAccount, wanted);
     const { token } = await jwt.getAccessToken();
     const info = new OAuth2Client({ endpoints: { tokenInfoUrl: `${emulator.google.url}/tokeninfo` } });
     const { scopes, email } = await info.getTokenInfo(String(token));
-    assert.deepEqual([scopes, email], [[CLOUD_PLATFORM], emulator.accounts.developer]);
+    assert.deepEqual([scopes, email], [wanted, emulator.accounts.developer]);
   });
 
   it('reports a refusal in Google’s words', async (t) => {

@@ -84,7 +84,8 @@ describe('generateAccessToken', () => {
     const emulator = await client.startEmulator(t, { clock, services: [] });
     const nowMs = clock.now().wallMs;
     const source = await client.mintAccessToken(emulator, CLOUD_PLATFORM, { nowMs });
-    const body = { scope: [CLOUD_PLATFORM], lifetime: '600s' };
+    const email = 'https://www.googleapis.com/auth/userinfo.email';
+    const body = { scope: [CLOUD_PLATFORM, email], lifetime: '600s' };
     const reply = await generate(emulator, emulator.accounts.runner, 'generateAccessToken', body, source);
     const { accessToken, expireTime } = reply.json();
     assert.equal(expireTime, '2026-01-01T00:10:00Z');
@@ -172,7 +173,7 @@ describe('the IAM Service Account Credentials API', () => {
     const emulator = await client.startEmulator(t, { services: [] });
     const file = emulator.credentials.stranger;
     const stranger = await client.mintAccessToken(emulator, CLOUD_PLATFORM, { file });
-    const { runner, developer } = emulator.accounts;
+    const { runner } = emulator.accounts;
     const id = readError(
       await generate(emulator, runner, 'generateIdToken', { audience: AUDIENCE }, stranger),
     );
@@ -183,7 +184,8 @@ describe('the IAM Service Account Credentials API', () => {
       await generate(emulator, runner, 'generateAccessToken', { scope: ['x'] }, stranger),
     );
     assert.match(access.message, /^Permission 'iam\.serviceAccounts\.getAccessToken' denied/);
-    const itself = await generate(emulator, developer, 'generateIdToken', { audience: AUDIENCE });
+    const own = emulator.accounts.stranger;
+    const itself = await generate(emulator, own, 'generateIdToken', { audience: AUDIENCE }, stranger);
     assert.equal(itself.status, 403, 'nobody may act as themselves without a grant');
   });
 

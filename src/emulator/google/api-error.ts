@@ -6,24 +6,32 @@ interface ApiErrorExtras {
   readonly challenge?: string;
 }
 
-/** An error as Google's REST APIs word it, on its way to the caller. https://google.aip.dev/193 */
-export class ApiError extends Error {
+/** A request refused, with the answer that says so. */
+export class Refusal extends Error {
   readonly answer: GoogleAnswer;
 
-  constructor(code: number, status: string, message: string, { details, challenge }: ApiErrorExtras = {}) {
+  constructor(message: string, answer: GoogleAnswer) {
     super(message);
-    const body = { error: { code, message, status, ...(details && { details }) } };
-    this.answer = toJsonAnswer(code, body, challenge === undefined ? {} : { 'WWW-Authenticate': challenge });
+    this.answer = answer;
   }
 }
 
-/** The answer of some work, or of the ApiError it ended with. */
-export async function answerOrApiError(work: () => Promise<GoogleAnswer>): Promise<GoogleAnswer> {
+/** The answer of some work, or of the refusal it ended with. */
+export async function answerOrRefusal(work: () => Promise<GoogleAnswer>): Promise<GoogleAnswer> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ApiError) return error.answer;
+    if (error instanceof Refusal) return error.answer;
     throw error;
+  }
+}
+
+/** An error as Google's REST APIs word it. https://google.aip.dev/193 */
+export class ApiError extends Refusal {
+  constructor(code: number, status: string, message: string, { details, challenge }: ApiErrorExtras = {}) {
+    const body = { error: { code, message, status, ...(details && { details }) } };
+    const headers = challenge === undefined ? {} : { 'WWW-Authenticate': challenge };
+    super(message, toJsonAnswer(code, body, headers));
   }
 }
 

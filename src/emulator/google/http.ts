@@ -1,19 +1,25 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '../../clock.ts';
+import type { AwsCredentials } from '../aws.ts';
+import type { AwsSessions } from '../aws-sessions.ts';
 import type { UserSecrets } from '../directory.ts';
-import type { Issuer, Reuse } from '../issuer.ts';
+import type { Github } from '../github.ts';
+import type { Issuance, Issuer } from '../issuer.ts';
 import type { Keys } from '../keys.ts';
 
 /** A request to one of Google's endpoints, read completely. */
 export interface GoogleRequest {
   /** Where this server listens: `http://127.0.0.1:port`. */
   readonly origin: string;
+  readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** How the endpoint treats tokens it gave before: as Google does, or as a fault says. */
-  readonly reuse: Reuse;
+  /** The certificate a client showed on a connection with mutual TLS, in DER. */
+  readonly clientCertificate: Buffer | undefined;
+  /** How the endpoint makes tokens: as Google does, or as a fault says. */
+  readonly issuance: Issuance;
 }
 
 /** What an endpoint answers. */
@@ -29,9 +35,25 @@ export interface Google {
   readonly keys: Keys;
   readonly issuer: Issuer;
   readonly user: UserSecrets;
+  readonly workforce: UserSecrets;
+  readonly github: Github;
+  readonly awsCredentials: AwsCredentials;
+  readonly awsSessions: AwsSessions;
+  /** `googleapis.com`, or the domain of a universe of its own. */
+  readonly universeDomain: string;
 }
 
 export type GoogleHandler = (request: GoogleRequest, google: Google) => GoogleAnswer | Promise<GoogleAnswer>;
+
+/** Scopes as requests list them (RFC 6749, section 3.3). */
+export function toScopes(text: string): string[] {
+  return text.split(' ').filter((scope) => scope !== '');
+}
+
+/** The token of a `Bearer` credential (RFC 6750, section 2.1); empty where there is none. */
+export function readBearerToken({ authorization = '' }: IncomingHttpHeaders): string {
+  return /^bearer +(\S+)$/i.exec(authorization)?.[1] ?? '';
+}
 
 /** An answer in JSON. */
 export function toJsonAnswer(

@@ -1,5 +1,5 @@
 import { ACCOUNTS, PROJECT } from '../directory.ts';
-import { type Reuse, toEmailClaims } from '../issuer.ts';
+import { type Issuance, toEmailClaims } from '../issuer.ts';
 import { type Google, type GoogleAnswer, type GoogleRequest, toErrorPage } from './http.ts';
 
 /** The root of everything but the version listing. */
@@ -38,16 +38,14 @@ const ACCOUNT_DIRECTORY: Directory = {
   token: '',
 };
 
-const TREE: Directory = {
-  instance: {
-    id: INSTANCE.id,
-    name: INSTANCE.name,
-    'service-accounts': { default: ACCOUNT_DIRECTORY, [ACCOUNTS.compute.email]: ACCOUNT_DIRECTORY },
-    zone: `projects/${PROJECT.number}/zones/${ZONE}`,
-  },
-  project: { 'numeric-project-id': PROJECT.number, 'project-id': PROJECT.id },
-  universe: { 'universe-domain': 'googleapis.com' },
+const INSTANCE_DIRECTORY: Directory = {
+  id: INSTANCE.id,
+  name: INSTANCE.name,
+  'service-accounts': { default: ACCOUNT_DIRECTORY, [ACCOUNTS.compute.email]: ACCOUNT_DIRECTORY },
+  zone: `projects/${PROJECT.number}/zones/${ZONE}`,
 };
+
+const PROJECT_DIRECTORY: Directory = { 'numeric-project-id': PROJECT.number, 'project-id': PROJECT.id };
 
 const MINTING = /^instance\/service-accounts\/([^/]+)\/(identity|token)$/;
 
@@ -68,7 +66,9 @@ export async function answerMetadata(request: GoogleRequest, google: Google): Pr
   const known = account === 'default' || account === ACCOUNTS.compute.email;
   if (known && what === 'identity') return answerIdentity(request, google);
   if (known && what === 'token') return answerToken(request, google);
-  return answerTree(request, name);
+  const universe = { 'universe-domain': google.universeDomain };
+  const tree = { instance: INSTANCE_DIRECTORY, project: PROJECT_DIRECTORY, universe };
+  return answerTree(request, name, tree);
 }
 
 /** `…/token?scopes=a,b` */
@@ -76,8 +76,8 @@ async function answerToken(request: GoogleRequest, google: Google): Promise<Goog
   const asked = (request.query.get('scopes') ?? '').split(',').filter((scope) => scope !== '');
   const { account, endpoint } = MACHINE;
   const scopes = asked.length === 0 ? SCOPES : asked;
-  const order = { kind: 'access', endpoint, account, scopes, clientId: account.id } as const;
-  const { value, expiresInSeconds } = await google.issuer.issue(order, toReuse(request));
+  const order = { kind: 'access', endpoint, holder: account, scopes, clientId: account.id } as const;
+  const { value, expiresInSeconds } = await google.issuer.issue(order, toIssuance(request));
   return toMetadataJson({ access_token: value, expires_in: expiresInSeconds, token_type: 'Bearer' });
 }
 
@@ -88,12 +88,12 @@ async function answerIdentity(request: GoogleRequest, google: Google): Promise<G
   const { account, endpoint } = MACHINE;
   const claims = request.query.get('format') === 'full' ? toFullClaims() : {};
   const order = { kind: 'id', endpoint, account, audience, authorizedParty: account.id, claims } as const;
-  return toText((await google.issuer.issue(order, toReuse(request))).value);
+  return toText((await google.issuer.issue(order, toIssuance(request))).value);
 }
 
 /** This server keeps what it got, as the real one does. */
-function toReuse(request: GoogleRequest): Reuse {
-  return request.reuse === 'always' ? 'always' : 'while-fresh';
+function toIssuance({ issuance }: GoogleRequest): Issuance {
+  return issuance.reuse === 'always' ? issuance : { ...issuance, reuse: 'while-fresh' };
 }
 
 /** https://cloud.google.com/compute/docs/instances/verifying-instance-identity#payload */
@@ -109,9 +109,9 @@ function toFullClaims(): Readonly<Record<string, unknown>> {
   return { ...toEmailClaims(MACHINE.account), google: { compute_engine: machine } };
 }
 
-function answerTree(request: GoogleRequest, name: string): GoogleAnswer {
+function answerTree(request: GoogleRequest, name: string, tree: Directory): GoogleAnswer {
   const segments = name.split('/').filter((segment) => segment !== '');
-  let entry: Entry = TREE;
+  let entry: Entry = tree;
   for (const segment of segments) {
     const next: Entry | undefined =
       typeof entry === 'object' && Object.hasOwn(entry, segment) ? entry[segment] : undefined;

@@ -1,13 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../clock.ts';
 import type { Fault, FaultPlan, GoogleEndpoint } from '../faults.ts';
+import type { Issuance } from '../issuer.ts';
 import { inviteBody, type RequestHandler } from '../listen.ts';
-import { answerCertificates, answerDiscovery, answerJwks } from './certs.ts';
-import { type Google, type GoogleAnswer, type GoogleHandler, toErrorPage, toJsonAnswer } from './http.ts';
-import { answerGenerateAccessToken, answerGenerateIdToken } from './iam-credentials.ts';
-import { answerMetadata } from './metadata.ts';
-import { answerTokenRequest } from './token.ts';
-import { answerTokenInfo } from './token-info.ts';
+import { type Google, type GoogleAnswer, toErrorPage, toJsonAnswer } from './http.ts';
+import { ROUTES } from './routes.ts';
 
 /** No request to these endpoints is anywhere near as long. */
 const BODY_LIMIT_BYTES = 65_536;
@@ -15,48 +13,22 @@ const BODY_LIMIT_BYTES = 65_536;
 /** How many requests reached each endpoint, whatever became of them. */
 export type RequestCounts = Record<GoogleEndpoint, number>;
 
-interface GoogleRoute {
-  readonly methods: readonly string[];
-  readonly path: RegExp;
-  readonly endpoint: GoogleEndpoint;
-  readonly answer: GoogleHandler;
+/** None yet. */
+export function createRequestCounts(): RequestCounts {
+  return {
+    token: 0,
+    sts: 0,
+    generateIdToken: 0,
+    generateAccessToken: 0,
+    signJwt: 0,
+    metadata: 0,
+    certs: 0,
+    userInfo: 0,
+    resourceManager: 0,
+    awsMetadata: 0,
+    githubOidc: 0,
+  };
 }
-
-const ROUTES: readonly GoogleRoute[] = [
-  { methods: ['POST'], path: /^\/token$/, endpoint: 'token', answer: answerTokenRequest },
-  {
-    methods: ['POST'],
-    path: /^\/v1\/projects\/[^/]+\/serviceAccounts\/[^/]+:generateIdToken$/,
-    endpoint: 'generateIdToken',
-    answer: answerGenerateIdToken,
-  },
-  {
-    methods: ['POST'],
-    path: /^\/v1\/projects\/[^/]+\/serviceAccounts\/[^/]+:generateAccessToken$/,
-    endpoint: 'generateAccessToken',
-    answer: answerGenerateAccessToken,
-  },
-  { methods: ['GET'], path: /^\/oauth2\/v3\/certs$/, endpoint: 'certs', answer: answerJwks },
-  { methods: ['GET'], path: /^\/oauth2\/v1\/certs$/, endpoint: 'certs', answer: answerCertificates },
-  {
-    methods: ['GET'],
-    path: /^\/\.well-known\/openid-configuration$/,
-    endpoint: 'certs',
-    answer: answerDiscovery,
-  },
-  {
-    methods: ['GET', 'POST'],
-    path: /^\/(?:oauth2\/v[123]\/)?tokeninfo$/,
-    endpoint: 'certs',
-    answer: answerTokenInfo,
-  },
-  {
-    methods: ['GET'],
-    path: /^\/(?:computeMetadata(?:\/.*)?)?$/,
-    endpoint: 'metadata',
-    answer: answerMetadata,
-  },
-];
 
 export interface GoogleHandlerOptions {
   readonly google: Google;
@@ -64,32 +36,53 @@ export interface GoogleHandlerOptions {
   readonly requests: RequestCounts;
 }
 
-/** Google's hosts on one port: oauth2, www and iamcredentials.googleapis.com, and the metadata server. */
+/** Google's hosts on one port, and the metadata servers. */
 export function createGoogleHandler({ google, faults, requests }: GoogleHandlerOptions): RequestHandler {
   return async (request, response, origin) => {
     const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://google.invalid');
     const path = decodePath(pathname);
     const route = ROUTES.find((candidate) => candidate.path.test(path));
     if (route === undefined) return send(response, toErrorPage(404, 'Not Found'));
-    if (!route.methods.includes(request.method ?? '')) {
-      return send(response, toErrorPage(405, 'Method Not Allowed'));
-    }
+    const { method = '', headers } = request;
+    if (!route.methods.includes(method)) return send(response, toErrorPage(405, 'Method Not Allowed'));
 
     requests[route.endpoint] += 1;
     inviteBody(request, response);
     const body = await readBody(request);
     if (body === undefined) return send(response, toErrorPage(413, 'Request Entity Too Large'));
-    const { headers } = request;
     const fault = faults.take(route.endpoint);
     if (fault === 'hang') return;
     if (fault === 'reset') return void response.destroy();
     if (fault === 'garbage' || fault === 'empty' || (typeof fault === 'object' && 'status' in fault)) {
       return send(response, toFaultAnswer(fault, route.endpoint));
     }
-    if (fault !== undefined && fault !== 'same-token') await pass(fault.delayMs, google.clock);
-    const reuse = fault === 'same-token' ? 'always' : 'never';
-    send(response, await route.answer({ origin, path, query, headers, body, reuse }, google));
+    if (typeof fault === 'object' && 'delayMs' in fault) await pass(fault.delayMs, google.clock);
+    const issuance = toIssuance(fault);
+    const clientCertificate = toClientCertificate(request);
+    const answer = await route.answer(
+      { origin, method, path, query, headers, body, clientCertificate, issuance },
+      google,
+    );
+    if (issuance.clockOffsetMs !== undefined) {
+      const wallMs = google.clock.now().wallMs + issuance.clockOffsetMs;
+      response.setHeader('Date', new Date(wallMs).toUTCString());
+    }
+    send(response, answer);
   };
+}
+
+/** How a fault has tokens made. */
+function toIssuance(fault: Fault | undefined): Issuance {
+  if (fault === 'same-token') return { reuse: 'always' };
+  if (typeof fault !== 'object') return { reuse: 'never' };
+  if ('audience' in fault) return { reuse: 'never', audience: fault.audience };
+  if ('lifetimeMs' in fault) return { reuse: 'never', lifetimeMs: fault.lifetimeMs };
+  if ('dateOffsetMs' in fault) return { reuse: 'never', clockOffsetMs: fault.dateOffsetMs };
+  return { reuse: 'never' };
+}
+
+function toClientCertificate({ socket }: IncomingMessage): Buffer | undefined {
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
 }
 
 function pass(delayMs: number, clock: Clock): Promise<void> {

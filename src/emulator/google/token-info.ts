@@ -1,5 +1,13 @@
 import { toEmailClaims } from '../issuer.ts';
-import { type Google, type GoogleAnswer, type GoogleRequest, toJsonAnswer, toOAuthError } from './http.ts';
+import {
+  type Google,
+  type GoogleAnswer,
+  type GoogleRequest,
+  readBearerToken,
+  toJsonAnswer,
+  toOAuthError,
+} from './http.ts';
+import { revealsEmail } from './user-info.ts';
 
 /** `/tokeninfo`: what a token stands for. All values are strings, as Google's are. */
 export async function answerTokenInfo(request: GoogleRequest, google: Google): Promise<GoogleAnswer> {
@@ -7,8 +15,7 @@ export async function answerTokenInfo(request: GoogleRequest, google: Google): P
   const field = (name: string): string | undefined => request.query.get(name) ?? form.get(name) ?? undefined;
   const idToken = field('id_token');
   if (idToken !== undefined) return answerIdToken(idToken, google);
-  const bearer = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  return answerAccessToken(field('access_token') ?? bearer ?? '', google);
+  return answerAccessToken(field('access_token') ?? readBearerToken(request.headers), google);
 }
 
 async function answerIdToken(value: string, { issuer, keys }: Google): Promise<GoogleAnswer> {
@@ -19,16 +26,20 @@ async function answerIdToken(value: string, { issuer, keys }: Google): Promise<G
 
 function answerAccessToken(value: string, { clock, issuer }: Google): GoogleAnswer {
   const grant = issuer.findAccessToken(value);
-  if (grant === undefined) return toOAuthError(400, 'invalid_token', 'Invalid Value');
+  // Federated tokens are unknown here, at the real one too.
+  if (grant === undefined || grant.holder.kind === 'principal') {
+    return toOAuthError(400, 'invalid_token', 'Invalid Value');
+  }
+  const { clientId, holder, scopes, expiresAtMs } = grant;
   return toStringsAnswer({
-    azp: grant.clientId,
-    aud: grant.clientId,
-    sub: grant.account.id,
-    scope: grant.scopes.join(' '),
-    exp: grant.expiresAtMs / 1000,
-    expires_in: Math.floor((grant.expiresAtMs - clock.now().wallMs) / 1000),
-    ...toEmailClaims(grant.account),
-    access_type: grant.account.kind === 'user' ? 'offline' : 'online',
+    azp: clientId,
+    aud: clientId,
+    ...(scopes.includes('openid') || revealsEmail(scopes) ? { sub: holder.id } : {}),
+    scope: scopes.join(' '),
+    exp: expiresAtMs / 1000,
+    expires_in: Math.floor((expiresAtMs - clock.now().wallMs) / 1000),
+    ...(revealsEmail(scopes) && toEmailClaims(holder)),
+    access_type: holder.kind === 'user' ? 'offline' : 'online',
   });
 }
 

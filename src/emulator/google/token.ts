@@ -3,13 +3,21 @@ import {
   ACCOUNTS,
   type Account,
   APPLICATION_DEFAULT_CLIENT_ID,
+  DEFAULT_UNIVERSE,
   findAccount,
   USER_SCOPES,
 } from '../directory.ts';
 import { toEmailClaims } from '../issuer.ts';
-import { type Claims, readClaims, verifySignature } from '../jwt.ts';
-import { findAccountKey } from '../keys.ts';
-import { type Google, type GoogleAnswer, type GoogleRequest, toOAuthError, toTokenAnswer } from './http.ts';
+import { type Claims, readClaims } from '../jwt.ts';
+import { verifyAccountSignature } from '../keys.ts';
+import {
+  type Google,
+  type GoogleAnswer,
+  type GoogleRequest,
+  toOAuthError,
+  toScopes,
+  toTokenAnswer,
+} from './http.ts';
 
 /** Audiences under which Google's token endpoint knows itself. */
 const TOKEN_AUDIENCES: readonly string[] = [
@@ -50,10 +58,11 @@ async function answerAssertion(
   const unverified = readClaims(assertion);
   if (unverified === undefined) return refuse('invalid_grant', 'Invalid JWT: Failed to parse the assertion.');
 
-  const account = typeof unverified.iss === 'string' ? findAccount(unverified.iss) : undefined;
+  // Accounts of another universe are unknown here: https://google.aip.dev/auth/4111 is for them.
+  const isHome = google.universeDomain === DEFAULT_UNIVERSE;
+  const account = isHome && typeof unverified.iss === 'string' ? findAccount(unverified.iss) : undefined;
   if (account?.kind !== 'service-account') return refuse('invalid_grant', 'Invalid grant: account not found');
-  const key = findAccountKey(google.keys, account);
-  const claims = key === undefined ? undefined : await verifySignature(assertion, key.publicKey);
+  const claims = await verifyAccountSignature(google.keys, account, assertion);
   if (claims === undefined) return refuse('invalid_grant', 'Invalid JWT Signature.');
 
   const wrong = findAssertionFault(claims, account, {
@@ -63,18 +72,18 @@ async function answerAssertion(
   if (wrong !== undefined) return wrong;
 
   const { scope, target_audience: audience } = claims;
-  const order = { endpoint: 'token', account } as const;
   if (typeof audience === 'string' && audience !== '') {
-    const authorizedParty = account.email;
-    const id = { ...order, kind: 'id', audience, authorizedParty, claims: toEmailClaims(account) } as const;
-    return toTokenAnswer({ id_token: (await google.issuer.issue(id, request.reuse)).value });
+    const [authorizedParty, idClaims] = [account.email, toEmailClaims(account)];
+    const order = { kind: 'id', endpoint: 'token', account, audience, authorizedParty } as const;
+    const { value } = await google.issuer.issue({ ...order, claims: idClaims }, request.issuance);
+    return toTokenAnswer({ id_token: value });
   }
   const scopes = typeof scope === 'string' ? toScopes(scope) : [];
   if (scopes.length === 0) {
     return refuse('invalid_scope', 'Invalid OAuth scope or ID token audience provided.');
   }
-  const access = { ...order, kind: 'access', scopes, clientId: account.id } as const;
-  const { value, expiresInSeconds } = await google.issuer.issue(access, request.reuse);
+  const order = { kind: 'access', endpoint: 'token', holder: account, scopes, clientId: account.id } as const;
+  const { value, expiresInSeconds } = await google.issuer.issue(order, request.issuance);
   return toTokenAnswer({ access_token: value, expires_in: expiresInSeconds, token_type: 'Bearer' });
 }
 
@@ -128,8 +137,9 @@ async function answerRefreshToken(
   if (!asked.every((scope) => USER_SCOPES.includes(scope))) return refuse('invalid_scope', 'Bad Request');
 
   const scopes = asked.length === 0 ? USER_SCOPES : asked;
-  const order = { endpoint: 'token', account: ACCOUNTS.user } as const;
-  const access = await google.issuer.issue({ ...order, kind: 'access', scopes, clientId }, request.reuse);
+  const account = ACCOUNTS.user;
+  const order = { kind: 'access', endpoint: 'token', holder: account, scopes, clientId } as const;
+  const access = await google.issuer.issue(order, request.issuance);
   const answer = {
     access_token: access.value,
     expires_in: access.expiresInSeconds,
@@ -138,17 +148,17 @@ async function answerRefreshToken(
   };
   if (!scopes.includes('openid')) return toTokenAnswer(answer);
   // `target_audience` is not looked at: a person's ID token is always for the OAuth client.
-  const claims = { ...toEmailClaims(ACCOUNTS.user), at_hash: toAccessTokenHash(access.value) };
-  const id = { ...order, kind: 'id', audience: clientId, authorizedParty: clientId, claims } as const;
-  return toTokenAnswer({ ...answer, id_token: (await google.issuer.issue(id, request.reuse)).value });
+  const claims = { ...toEmailClaims(account), at_hash: toAccessTokenHash(access.value) };
+  const [audience, authorizedParty] = [clientId, clientId];
+  const id = { kind: 'id', endpoint: 'token', account, audience, authorizedParty, claims } as const;
+  const { value } = await google.issuer.issue(id, request.issuance);
+  return toTokenAnswer({ ...answer, id_token: value });
 }
 
 /** `at_hash`: the left half of the access token's SHA-256 (OpenID Connect Core, section 3.1.3.6). */
 function toAccessTokenHash(accessToken: string): string {
   return createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url');
 }
-
-const toScopes = (text: string): string[] => text.split(' ').filter((scope) => scope !== '');
 
 function refuse(error: string, description: string, status = 400): GoogleAnswer {
   return toOAuthError(status, error, description);
