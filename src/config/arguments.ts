@@ -1,5 +1,5 @@
+import type { DraftFile, DraftRoute } from './draft.ts';
 import { type ConfigIssue, noteInto, type Path, type RefuseAt } from './issues.ts';
-import type { DraftFile, DraftRoute } from './shape.ts';
 
 /** A route written as one argument: `https://…`, `/path=https://…`, `host=https://…`, `host/path=https://…`. */
 interface RouteArgument {

@@ -1,14 +1,11 @@
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
 import type { CredentialConfig } from './config.ts';
-import { type Path, quote, type Refuse, type RefuseAt } from './issues.ts';
+import { readCredential } from './credential.ts';
+import type { DraftFile } from './draft.ts';
+import type { FileNameContext } from './file-name.ts';
+import { quote, type Refuse, type RefuseAt } from './issues.ts';
 import { nearest } from './nearest.ts';
-import type { DraftCredential, DraftFile } from './shape.ts';
 
 const NAME = /^[a-z][a-z0-9_.-]{0,62}$/i;
-const EMAIL = /^[^\s@/:?#%]+@[^\s@/:?#%]+\.[a-z]+$/i;
-/** Names a metadata server knows an account by. */
-const METADATA_ACCOUNT = /^[\w.@-]+$/;
 
 /** Used by routes that name no other; is adc unless it is declared. */
 const DEFAULT_NAME = 'default';
@@ -24,10 +21,7 @@ export interface Credentials {
   readonly unused: () => readonly string[];
 }
 
-export interface CredentialsContext {
-  /** Relative file names start here. */
-  readonly folder: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+export interface CredentialsContext extends FileNameContext {
   readonly refuseAt: RefuseAt;
 }
 
@@ -61,75 +55,16 @@ export function readCredentials(draft: DraftFile['credentials'], context: Creden
         'Use a letter, then letters, digits and -._',
       );
     }
-    const config = credential && readCredential(name, credential, path, context, find);
+    const source = name === DEFAULT_NAME ? ADC_NAME : DEFAULT_NAME;
+    const findSource = (given: string | undefined): string | undefined =>
+      find(given ?? source, refuseAt([...path, 'source']));
+    const config = credential && readCredential(credential, path, { ...context, findSource });
     if (config !== undefined) configs.set(name, config);
   }
   if (!declared.includes(DEFAULT_NAME)) configs.set(DEFAULT_NAME, { kind: 'adc' });
   refuseCycles(configs, refuseAt);
+  refuseNobody(configs, refuseAt);
   return { configs, find, unused: () => declared.filter((name) => !used.has(name)) };
-}
-
-function readCredential(
-  name: string,
-  draft: DraftCredential,
-  path: Path,
-  context: CredentialsContext,
-  find: Credentials['find'],
-): CredentialConfig | undefined {
-  const { refuseAt } = context;
-  switch (draft.kind) {
-    case 'adc':
-      return { kind: 'adc' };
-    case 'key-file': {
-      if (draft.path === undefined) return undefined;
-      if (/^\s*\{/.test(draft.path)) {
-        return refuseAt([...path, 'path'])(
-          'The path holds the key itself.',
-          'Save it in a file and name that.',
-        );
-      }
-      if (draft.path.trim() === '') return refuseAt([...path, 'path'])('The path is empty.');
-      return { kind: 'key-file', key: { kind: 'file', path: toFullPath(draft.path, context) } };
-    }
-    case 'metadata': {
-      const account = draft.account ?? 'default';
-      if (METADATA_ACCOUNT.test(account)) return { kind: 'metadata', account };
-      return refuseAt([...path, 'account'])(
-        `${quote(account)} is not a service account's e-mail address or \`default\`.`,
-      );
-    }
-    case 'impersonate': {
-      const delegates = draft.delegates ?? [];
-      for (const [index, delegate] of delegates.entries())
-        checkEmail(delegate, refuseAt([...path, 'delegates', index]));
-      checkEmail(draft.account, refuseAt([...path, 'account']));
-      const fallback = name === DEFAULT_NAME ? ADC_NAME : DEFAULT_NAME;
-      const source = find(draft.source ?? fallback, refuseAt([...path, 'source']));
-      if (draft.account === undefined || source === undefined) return undefined;
-      return {
-        kind: 'impersonate',
-        account: draft.account,
-        source,
-        delegates: delegates.filter((one) => one !== undefined),
-      };
-    }
-    case undefined:
-      return undefined;
-  }
-}
-
-function checkEmail(text: string | undefined, refuse: Refuse): void {
-  if (text === undefined || EMAIL.test(text)) return;
-  refuse(
-    `${quote(text)} is not an e-mail address.`,
-    "A service account's looks like `runner@my-project.iam.gserviceaccount.com`.",
-  );
-}
-
-function toFullPath(path: string, { env, folder }: CredentialsContext): string {
-  if (!/^~(?:[\\/]|$)/.test(path)) return resolve(folder, path);
-  const home = process.platform === 'win32' ? env.USERPROFILE : env.HOME;
-  return join(home || homedir(), path.slice(1));
 }
 
 /** An impersonation stands on another credential, which in the end has to be something else. */
@@ -150,6 +85,16 @@ function refuseCycles(configs: ReadonlyMap<string, CredentialConfig>, refuseAt: 
     refuseAt(['credentials', name, 'source'])(
       `These credentials stand on themselves: ${[...cycle, name].join(' -> ')}.`,
       'One of them has to have a source that is not an impersonation, such as `adc`.',
+    );
+  }
+}
+
+function refuseNobody(configs: ReadonlyMap<string, CredentialConfig>, refuseAt: RefuseAt): void {
+  for (const [name, config] of configs) {
+    if (config.kind !== 'impersonate' || configs.get(config.source)?.kind !== 'none') continue;
+    refuseAt(['credentials', name, 'source'])(
+      `The credentials \`${config.source}\` are of kind none, so there is nobody to act as ${config.account}.`,
+      'Name others with `source`, such as `adc`.',
     );
   }
 }

@@ -1,6 +1,6 @@
 import type { HeaderEdits } from './config.ts';
+import type { DraftRoute } from './draft.ts';
 import { type Path, quote, type Refuse, type RefuseAt } from './issues.ts';
-import type { DraftRoute } from './shape.ts';
 
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;

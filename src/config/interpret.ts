@@ -1,11 +1,13 @@
 import type { Config, GateConfig } from './config.ts';
 import { readCredentials } from './credentials.ts';
+import type { DraftFile } from './draft.ts';
+import { parseFileName } from './file-name.ts';
+import { readGoogleSettings } from './google-settings.ts';
 import { parseHostName, parseOrigin } from './host.ts';
 import type { RefuseAt } from './issues.ts';
 import type { Env, Layer } from './layers.ts';
 import { readListeners } from './listeners.ts';
 import { readRoutes } from './routes.ts';
-import type { DraftFile } from './shape.ts';
 import { findWarnings } from './warnings.ts';
 
 export interface Interpretation {
@@ -24,9 +26,11 @@ export interface Interpretation {
 export function interpretDraft({ source, folder, draft, refuseAt, layers, env }: Interpretation): Config {
   const credentials = readCredentials(draft.credentials, { folder, env, refuseAt });
   const { listen, admin, allowUnauthenticatedClients } = readListeners(layers);
-  const routes = readRoutes(draft.routes, { findCredentials: credentials.find, listen, refuseAt });
+  const routes = readRoutes(draft.routes, { credentials, listen, refuseAt });
   const gate: GateConfig = { ...readGate(draft.gate, refuseAt), allowUnauthenticatedClients };
-  const warnings = findWarnings({ routes, unusedCredentials: credentials.unused(), env });
+  const google = readGoogleSettings(draft, layers, refuseAt);
+  const caFile = layers.findLast((layer) => layer.caFile !== undefined)?.caFile;
+  const warnings = findWarnings({ routes, credentials, google, env });
   return deepFreeze({
     source,
     listen,
@@ -34,8 +38,8 @@ export function interpretDraft({ source, folder, draft, refuseAt, layers, env }:
     credentials: Object.fromEntries(credentials.configs),
     routes,
     gate,
-    google: { universeDomain: 'googleapis.com', tokenTimeoutMs: 5_000 },
-    caFile: undefined,
+    google,
+    caFile: caFile && parseFileName(caFile.value, { folder: caFile.folder, env }, caFile.refuse),
     warnings,
   });
 }

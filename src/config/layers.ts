@@ -1,6 +1,6 @@
+import type { DraftFile } from './draft.ts';
 import { type Note, type Place, quote, type Refuse, type RefuseAt } from './issues.ts';
 import { nearest } from './nearest.ts';
-import type { DraftFile } from './shape.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -13,6 +13,8 @@ export interface ConfigFlags {
   /** An address, or `off`. */
   readonly admin?: string;
   readonly allowUnauthenticatedClients?: boolean;
+  /** File name. */
+  readonly caFile?: string;
 }
 
 /** A value as it was given, and where to complain about it. */
@@ -21,19 +23,36 @@ export interface Given<T> {
   readonly refuse: Refuse;
 }
 
-/** What one source says about settings that more than one can give; undefined where it says nothing. */
+/** What one source says about settings that more than one can give; nothing where it says nothing. */
 export interface Layer {
-  readonly listen: readonly Given<string | number>[] | undefined;
+  readonly listen?: readonly Given<string | number>[] | undefined;
   /** Replaces the port of whatever is listened on so far. */
-  readonly port: Given<string | number> | undefined;
-  readonly admin: Given<string | number | false> | undefined;
-  readonly allowUnauthenticatedClients: boolean | undefined;
+  readonly port?: Given<string | number> | undefined;
+  readonly admin?: Given<string | number | false> | undefined;
+  readonly allowUnauthenticatedClients?: boolean | undefined;
+  readonly caFile?: GivenFile | undefined;
+  readonly universeDomain?: Given<string> | undefined;
 }
 
-export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt): Layer {
+/** A file name, and the folder it starts at. */
+export interface GivenFile extends Given<string> {
+  readonly folder: string;
+}
+
+/** What the environment says to each of Google's tools; lies below the file, which speaks to this one. */
+export function toGoogleLayer(env: Env, note: Note): Layer {
+  const value = env[UNIVERSE_DOMAIN];
+  return value ? { universeDomain: { value, refuse: note(toNamedPlace(UNIVERSE_DOMAIN, value)) } } : {};
+}
+
+/** @param folder the file's own */
+export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt, folder: string): Layer {
   const { listen, admin, gate } = draft;
   const listed = typeof listen === 'object' ? listen : undefined;
   const single = typeof listen === 'object' || listen === undefined ? undefined : listen;
+  const given = <T>(setting: string, value: T | undefined): Given<T> | undefined =>
+    value === undefined ? undefined : { value, refuse: refuseAt([setting]) };
+  const caFile = given('caFile', draft.caFile);
   return {
     listen:
       single !== undefined
@@ -41,19 +60,21 @@ export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt): Layer {
         : listed?.flatMap((value, index) =>
             value === undefined ? [] : [{ value, refuse: refuseAt(['listen', index]) }],
           ),
-    port: undefined,
-    admin: admin === undefined ? undefined : { value: admin, refuse: refuseAt(['admin']) },
+    admin: given('admin', admin),
     allowUnauthenticatedClients: gate?.allowUnauthenticatedClients,
+    caFile: caFile && { ...caFile, folder },
+    universeDomain: given('universeDomain', draft.universeDomain),
   };
 }
 
 /** `GBP_*`; a variable that is set to nothing says nothing. */
-export function toEnvironmentLayer(env: Env, note: Note): Layer {
+export function toEnvironmentLayer(env: Env, note: Note, cwd: string): Layer {
   const read = (name: VariableName): Given<string> | undefined => {
     const value = env[name];
     return value ? { value, refuse: note(toNamedPlace(name, value)) } : undefined;
   };
   const allow = read('GBP_ALLOW_UNAUTHENTICATED_CLIENTS');
+  const caFile = read('GBP_CA_FILE');
   return {
     listen: read('GBP_LISTEN')
       ?.value.split(',')
@@ -61,10 +82,11 @@ export function toEnvironmentLayer(env: Env, note: Note): Layer {
     port: read('GBP_PORT'),
     admin: read('GBP_ADMIN'),
     allowUnauthenticatedClients: allow && parseBoolean(allow),
+    caFile: caFile && { ...caFile, folder: cwd },
   };
 }
 
-export function toFlagLayer(flags: ConfigFlags, note: Note): Layer {
+export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer {
   const given = <T extends string | number>(flag: string, value: T): Given<T> => ({
     value,
     refuse: note(toNamedPlace(flag, String(value))),
@@ -74,16 +96,20 @@ export function toFlagLayer(flags: ConfigFlags, note: Note): Layer {
     port: flags.port === undefined ? undefined : given('--port', flags.port),
     admin: flags.admin === undefined ? undefined : given('--admin', flags.admin),
     allowUnauthenticatedClients: flags.allowUnauthenticatedClients,
+    caFile: flags.caFile === undefined ? undefined : { ...given('--ca-file', flags.caFile), folder: cwd },
   };
 }
 
-/** Every variable that is read. */
+const UNIVERSE_DOMAIN = 'GOOGLE_CLOUD_UNIVERSE_DOMAIN';
+
+/** Every variable of our own that is read. */
 const VARIABLES = [
   'GBP_CONFIG',
   'GBP_LISTEN',
   'GBP_PORT',
   'GBP_ADMIN',
   'GBP_ALLOW_UNAUTHENTICATED_CLIENTS',
+  'GBP_CA_FILE',
 ] as const;
 type VariableName = (typeof VARIABLES)[number];
 

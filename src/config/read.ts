@@ -10,10 +10,11 @@ import {
   parseDocument,
   type YAMLError,
 } from 'yaml';
+import type { DraftFile } from './draft.ts';
 import { explainYaml } from './explain-yaml.ts';
-import { kindOfGoogleFile } from './google-file.ts';
+import { explainGoogleFile, typeOfGoogleFile } from './google-file.ts';
 import { type ConfigIssue, noteInto, type Path, type Place, type RefuseAt } from './issues.ts';
-import { checkShape, type DraftFile } from './shape.ts';
+import { checkShape } from './shape.ts';
 
 /** A configuration file read, its shape checked, its values not yet understood. */
 export interface ConfigDocument {
@@ -69,11 +70,11 @@ export function parseConfigText(text: string, name: string, issues: ConfigIssue[
     refuseWhole(`The aliases (*name) can't be resolved: ${error instanceof Error ? error.message : error}.`);
     return { draft: {}, refuseAt };
   }
-  const kind = kindOfGoogleFile(value);
-  if (kind !== undefined) {
+  const type = typeOfGoogleFile(value);
+  if (type !== undefined) {
     refuseWhole(
-      `This is one of Google's credential files (${kind}), not a configuration.`,
-      `A configuration can name it: \`credentials: { default: { kind: key-file, path: ${name} } }\`.`,
+      `This is one of Google's credential files (${type}), not a configuration.`,
+      explainGoogleFile(type, name),
     );
     return { draft: {}, refuseAt };
   }

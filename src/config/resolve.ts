@@ -3,11 +3,18 @@ import { dirname, resolve } from 'node:path';
 import { ProxyError } from '../errors.ts';
 import { parseArguments } from './arguments.ts';
 import type { Config } from './config.ts';
+import type { DraftFile } from './draft.ts';
 import { readFileText } from './file-text.ts';
 import { interpretDraft } from './interpret.ts';
 import { type ConfigIssue, formatIssues, noteInto, type RefuseAt, sortIssues } from './issues.ts';
-import { type ConfigFlags, type Env, toEnvironmentLayer, toFileLayer, toFlagLayer } from './layers.ts';
-import type { DraftFile } from './shape.ts';
+import {
+  type ConfigFlags,
+  type Env,
+  toEnvironmentLayer,
+  toFileLayer,
+  toFlagLayer,
+  toGoogleLayer,
+} from './layers.ts';
 
 export type { ConfigFlags } from './layers.ts';
 
@@ -52,9 +59,10 @@ export async function inspectConfig({ flags, positionals, env, cwd }: ConfigInpu
       ? readArguments(positionals, flags, cwd, issues)
       : await readFile(flags, env, cwd, issues);
   const layers = [
-    toFileLayer(source.draft, source.refuseAt),
-    toEnvironmentLayer(env, note),
-    toFlagLayer(flags, note),
+    toGoogleLayer(env, note),
+    toFileLayer(source.draft, source.refuseAt, source.folder),
+    toEnvironmentLayer(env, note, cwd),
+    toFlagLayer(flags, note, cwd),
   ];
   const config = interpretDraft({ ...source, layers, env });
   if (issues.length === 0) return { kind: 'good', config };
@@ -124,6 +132,6 @@ function refuseUnsafeEnvironment(env: Env): void {
   throw new ProxyError(
     'unsafe_environment',
     'NODE_TLS_REJECT_UNAUTHORIZED=0 is set: tokens would go to whoever answers in place of Google.',
-    { hint: 'Unset it. For a certificate authority of your own there is NODE_EXTRA_CA_CERTS=FILE.' },
+    { hint: 'Unset it. For a certificate authority of your own there is `caFile: FILE` (GBP_CA_FILE).' },
   );
 }

@@ -1,30 +1,21 @@
 import { formatAddress, overlap } from './address.ts';
-import type {
-  HeaderMode,
-  ListenAddress,
-  RouteConfig,
-  TimeoutConfig,
-  TokenConfig,
-  UpstreamConfig,
-} from './config.ts';
+import type { HeaderMode, ListenAddress, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
+import type { DraftFile, DraftRoute } from './draft.ts';
 import { parseDuration } from './duration.ts';
 import { readHeaderEdits } from './header-edits.ts';
 import { parseHostName } from './host.ts';
-import { type Path, quote, type Refuse, type RefuseAt } from './issues.ts';
-import type { DraftFile, DraftRoute } from './shape.ts';
+import type { Path, Refuse, RefuseAt } from './issues.ts';
+import { readToken } from './token.ts';
 import { parseUpstream } from './upstream.ts';
 import { parsePath } from './url-path.ts';
 
 /** Cloud Run ends every request after 60 minutes at the latest: a little later there is nothing left to wait for. */
 const DEFAULT_TIMEOUT: TimeoutConfig = { connectMs: 5_000, headersMs: 61 * 60_000, idleMs: 61 * 60_000 };
-const DEFAULT_SCOPES = ['https://www.googleapis.com/auth/cloud-platform'];
 const DEFAULT_HEADER: HeaderMode = 'auto';
-/** Scopes of OpenID Connect; all of Google's own are URLs. */
-const SHORT_SCOPES = ['openid', 'email', 'profile'];
 
 export interface RoutesContext {
-  readonly findCredentials: Credentials['find'];
+  readonly credentials: Pick<Credentials, 'configs' | 'find'>;
   /** Where the proxy itself will be. */
   readonly listen: readonly ListenAddress[];
   readonly refuseAt: RefuseAt;
@@ -72,13 +63,14 @@ function readMatch(draft: DraftRoute, at: Path, refuseAt: RefuseAt): Match | und
 function readRest(
   draft: DraftRoute,
   path: Path,
-  { findCredentials, listen, refuseAt }: RoutesContext,
+  { credentials: known, listen, refuseAt }: RoutesContext,
 ): Omit<RouteConfig, keyof Match> | undefined {
   const refuseUpstream = refuseAt([...path, 'upstream']);
   const upstream = draft.upstream === undefined ? undefined : parseUpstream(draft.upstream, refuseUpstream);
   if (upstream !== undefined) refuseLoop(upstream, listen, refuseUpstream);
-  const credentials = findCredentials(draft.credentials ?? 'default', refuseAt([...path, 'credentials']));
-  const token = readToken(draft.token, [...path, 'token'], refuseAt);
+  const credentials = known.find(draft.credentials ?? 'default', refuseAt([...path, 'credentials']));
+  const identity = credentials === undefined ? undefined : known.configs.get(credentials);
+  const token = readToken(draft.token, identity, [...path, 'token'], refuseAt);
   const timeout = readTimeout(draft.timeout, [...path, 'timeout'], refuseAt);
   const headers = readHeaderEdits(draft.headers, [...path, 'headers'], refuseAt);
   if (upstream === undefined || credentials === undefined || token === undefined) return undefined;
@@ -94,43 +86,6 @@ function refuseLoop(upstream: UpstreamConfig, listen: readonly ListenAddress[], 
   const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) };
   const own = listen.find((one) => overlap(one, address));
   if (own !== undefined) refuse(`This upstream is the proxy itself, which listens on ${formatAddress(own)}.`);
-}
-
-function readToken(draft: DraftRoute['token'], path: Path, refuseAt: RefuseAt): TokenConfig | undefined {
-  const token = typeof draft === 'object' ? draft : { kind: draft ?? 'id' };
-  switch (token.kind) {
-    case 'access': {
-      const listed = 'scopes' in token ? token.scopes : undefined;
-      for (const [index, scope] of (listed ?? []).entries())
-        checkScope(scope, refuseAt([...path, 'scopes', index]));
-      return {
-        kind: 'access',
-        quotaProject: undefined,
-        scopes: listed?.filter((scope) => scope !== undefined) ?? DEFAULT_SCOPES,
-      };
-    }
-    case 'none':
-      return { kind: 'none' };
-    default: {
-      const audience = 'audience' in token ? token.audience : undefined;
-      if (audience !== undefined && !/^[\x21-\x7e]+$/.test(audience)) {
-        const refuse = refuseAt([...path, 'audience']);
-        return refuse(
-          `${quote(audience)} is not an audience.`,
-          "It is the service's URL, or one of its custom audiences.",
-        );
-      }
-      return { kind: 'id', audience };
-    }
-  }
-}
-
-function checkScope(scope: string | undefined, refuse: Refuse): void {
-  if (scope === undefined || SHORT_SCOPES.includes(scope) || /^https:\/\/[\x21-\x7e]+$/.test(scope)) return;
-  const hint = /^[a-z][\w.-]*$/.test(scope)
-    ? `Write \`https://www.googleapis.com/auth/${scope}\`.`
-    : undefined;
-  refuse(`${quote(scope)} is not a scope: Google's are URLs.`, hint);
 }
 
 function readTimeout(draft: DraftRoute['timeout'], path: Path, refuseAt: RefuseAt): TimeoutConfig {

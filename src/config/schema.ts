@@ -1,24 +1,12 @@
 /**
  * The shape of a configuration file, once: types, editor help and JSON Schema all come from here. What values mean, and
  * what they may be beyond their type, is checked where they are read (`upstream.ts`, `duration.ts` and so on).
- *
- * An `error` here is not a message but a phrase for what would be right: `shape.ts` makes the sentences.
  */
-import { z } from 'zod';
+import { credentials } from './credential-schema.ts';
+import { listOf, settings, text, z } from './schema-parts.ts';
+import { token } from './token-schema.ts';
 
 export { EMULATED_SERVICES } from './upstream.ts';
-
-/** A map with exactly these settings. Its error for an unknown key is the list of those there are. */
-function settings<S extends z.core.$ZodLooseShape>(shape: S) {
-  const names = Object.keys(shape).join(', ');
-  return z.strictObject(shape, {
-    error: (issue) => (issue.code === 'unrecognized_keys' ? names : `a map with ${names}`),
-  });
-}
-
-const text = (what: string) => z.string({ error: what });
-const listOf = <T extends z.ZodType>(item: T, what: string) =>
-  z.array(item, { error: what }).min(1, { error: what });
 
 // Numbers beyond what `meta` tells editors get through the types here, to be refused with a better reason.
 const address = z.union([z.string(), z.number().meta({ type: 'integer', minimum: 0, maximum: 65_535 })], {
@@ -45,115 +33,13 @@ const admin = z
     examples: ['127.0.0.1:9901', false],
   });
 
-const account = text("a service account's e-mail address").meta({
-  description: 'E-mail address of a service account.',
-  examples: ['runner@my-project.iam.gserviceaccount.com'],
-});
-
-const credential = z
-  .discriminatedUnion(
-    'kind',
-    [
-      settings({
-        kind: z
-          .literal('adc')
-          .describe(
-            "Application default credentials: whatever Google's own tools find on this machine (GOOGLE_APPLICATION_CREDENTIALS, then `gcloud auth application-default login`, then the metadata server).",
-          ),
-      }),
-      settings({
-        kind: z
-          .literal('key-file')
-          .describe('A credential file as Google hands it out, such as a service account key.'),
-        path: text('a file name').meta({
-          description:
-            'The file. ~ is your home folder; other paths start at the folder of this configuration.',
-          examples: ['~/.var/key.json'],
-        }),
-      }),
-      settings({
-        kind: z
-          .literal('metadata')
-          .describe('A service account of the machine: Compute Engine, GKE, Cloud Run, Cloud Build.'),
-        account: text("a service account's e-mail address, or default")
-          .meta({ description: 'Which one, where the machine has several.', default: 'default' })
-          .optional(),
-      }),
-      settings({
-        kind: z
-          .literal('impersonate')
-          .describe(
-            'Acts as a service account; needs roles/iam.serviceAccountTokenCreator on it. No key file involved.',
-          ),
-        account: account.describe('E-mail address of the service account to act as.'),
-        source: text('the name of a credential')
-          .describe('The credential that may act as it. Left out: default; for default itself: adc.')
-          .optional(),
-        delegates: z
-          .array(account, { error: "a list of service accounts' e-mail addresses" })
-          .describe('Service accounts between source and account, first to last: each may act as the next.')
-          .optional(),
-      }),
-    ],
-    { error: 'a map with a kind: adc, key-file, metadata or impersonate' },
-  )
-  .meta({ description: 'An identity that asks Google for tokens.' });
-
-const credentials = z
-  .record(z.string(), credential, { error: 'a map of names, each with a credential' })
-  .meta({
-    description:
-      'Named identities. Routes use `default` unless they name another; `default` is adc unless it is given here. Secrets are never written here, only where they are.',
-    examples: [{ reports: { kind: 'key-file', path: '~/.var/key.json' } }],
-  });
-
-const audience = text('the audience as a text').meta({
-  description:
-    "Whom the ID token is for. Left out, it follows from the upstream: right for *.run.app and *.cloudfunctions.net. A custom domain needs one of the service's custom audiences.",
-  examples: ['https://orders-abc123-an.a.run.app'],
-});
-
-const scopes = listOf(
-  text('a scope such as https://www.googleapis.com/auth/bigquery.readonly'),
-  'a list of scopes',
-).meta({
-  description: 'What the access token may be used for.',
-  default: ['https://www.googleapis.com/auth/cloud-platform'],
-  examples: [['https://www.googleapis.com/auth/bigquery.readonly']],
-});
-
-const token = z
-  .union(
-    [
-      z.enum(['id', 'access', 'none']),
-      z.discriminatedUnion('kind', [
-        settings({
-          kind: z.literal('id').describe('An ID token, for private services.'),
-          audience: audience.optional(),
-        }),
-        settings({
-          kind: z.literal('access').describe('An access token, for Google APIs.'),
-          scopes: scopes.optional(),
-        }),
-        settings({ kind: z.literal('none').describe('No token: for public services.') }),
-      ]),
-    ],
-    { error: 'id, access, none, or a map with kind and audience or scopes' },
-  )
-  .meta({
-    description:
-      'What is put on each request: an ID token (`id`, for Cloud Run, Cloud Functions, IAP), an access token (`access`, for Google APIs at *.googleapis.com), or nothing (`none`).',
-    default: 'id',
-    examples: ['id', 'access', { kind: 'id', audience: 'https://orders.example.com' }],
-  });
-
 const header = z
   .enum(['auto', 'authorization', 'x-serverless-authorization', 'proxy-authorization'], {
     error: 'auto, authorization, x-serverless-authorization or proxy-authorization',
   })
   .meta({
     description:
-      'Which header carries the token. auto: Authorization; but where a client sends an Authorization of its own to a Cloud Run service, that one is kept and the token goes into X-Serverless-Authorization. proxy-authorization is for services behind IAP that need Authorization themselves.',
+      'Which header carries the token. auto: Authorization; but where a client sends an Authorization of its own, that one is kept and the token goes into the other header the service looks at: X-Serverless-Authorization for Cloud Run, Proxy-Authorization for IAP.',
     default: 'auto',
   });
 
@@ -280,6 +166,24 @@ const fileSchema = settings({
     'What is served. Of several routes that fit, one with a host wins, then the one with the longest path.',
   ),
   gate: gate.optional(),
+  caFile: text('a file name')
+    .meta({
+      description:
+        "Certificates (PEM) trusted besides Node's own, for upstreams and Google alike: that of a network that inspects TLS, or a private authority. ~ is your home folder; other paths start at the folder of this configuration.",
+      examples: ['~/corp-root.pem'],
+    })
+    .optional(),
+  tokenTimeout: text('a duration such as 5s')
+    .meta({ description: 'Longest wait for a token, at most 60s.', default: '5s' })
+    .optional(),
+  universeDomain: text('a domain')
+    .meta({
+      description:
+        'The domain of a Trusted Partner Cloud. Credential files of another universe are refused. Left out: GOOGLE_CLOUD_UNIVERSE_DOMAIN of the environment.',
+      default: 'googleapis.com',
+      examples: ['apis-tpczero.goog'],
+    })
+    .optional(),
 });
 
 /** A configuration file as it is written. */

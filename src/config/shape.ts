@@ -1,18 +1,10 @@
+import type { DraftFile } from './draft.ts';
+import { explainKey } from './elsewhere.ts';
+import { toCredentialKind } from './google-file.ts';
 import type { Path } from './issues.ts';
 import { quote } from './issues.ts';
 import { nearest } from './nearest.ts';
-import { type ConfigFile, findShapeIssues } from './schema.ts';
-
-/** A `ConfigFile` with holes: whatever had the wrong shape is left out. */
-export type Draft<T> = T extends string | number | boolean | undefined
-  ? T
-  : T extends readonly (infer E)[]
-    ? readonly (Draft<E> | undefined)[]
-    : { readonly [K in keyof T]?: Draft<T[K]> | undefined };
-
-export type DraftFile = Draft<ConfigFile>;
-export type DraftRoute = Draft<ConfigFile['routes'][number]>;
-export type DraftCredential = Draft<NonNullable<ConfigFile['credentials']>[string]>;
+import { findShapeIssues } from './schema.ts';
 
 /** One thing of the wrong shape. */
 export interface ShapeMistake {
@@ -35,28 +27,6 @@ interface ShapeIssue {
   readonly discriminator?: string | undefined;
   readonly errors?: readonly (readonly ShapeIssue[])[];
 }
-
-/** Settings people know under another name, or look for in another place. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  url: 'It is called `upstream`.',
-  target: 'It is called `upstream`.',
-  backend: 'It is called `upstream`.',
-  file: 'It is called `path`.',
-  private_key: 'Secrets are never written here: name the file Google gave you.',
-  prefix: 'It is called `path`.',
-  auth: 'It is called `credentials`, or `token`.',
-  identity: 'It is called `credentials`.',
-  keyFile:
-    'Write `credentials: { NAME: { kind: key-file, path: … } }` at the top, and `credentials: NAME` here.',
-  port: 'Write `listen: localhost:8080` at the top.',
-  audience: 'Write `token: { kind: id, audience: … }`.',
-  scopes: 'Write `token: { kind: access, scopes: [ … ] }`.',
-  connect: 'Write `timeout: { connect: … }`.',
-  '<<': 'Merge keys are not supported: write the settings out.',
-  idle: 'Write `timeout: { idle: … }`.',
-  origins: 'Write `gate: { origins: [ … ] }` at the top.',
-  hosts: 'Write `gate: { hosts: [ … ] }` at the top.',
-};
 
 /** Finds everything of the wrong shape, and gives what is left when it is taken out, so that the rest can be checked, too. */
 export function checkShape(value: unknown): { draft: DraftFile; mistakes: readonly ShapeMistake[] } {
@@ -120,12 +90,7 @@ function describeIssue(issue: ShapeIssue, root: unknown): readonly ShapeMistake[
 function describeUnknownKey(path: Path, key: string, allowed: string): ShapeMistake {
   const names = allowed.split(', ');
   const meant = nearest(key, names);
-  const advice =
-    meant === undefined
-      ? Object.hasOwn(ELSEWHERE, key)
-        ? ELSEWHERE[key]
-        : undefined
-      : `Did you mean \`${meant}\`?`;
+  const advice = meant === undefined ? explainKey(path, key, names) : `Did you mean \`${meant}\`?`;
   return {
     path: [...path, key],
     part: 'key',
@@ -149,7 +114,7 @@ function describeValue(
   }
   if (value === undefined) return { message: `${name} is missing.`, hint: `It is ${expected}.` };
   if (value === null) return { message: `${name} has no value.`, hint: `It is ${expected}.` };
-  const meant = typeof value === 'string' ? nearest(value, candidatesOf(issue)) : undefined;
+  const meant = typeof value === 'string' ? findMeant(value, issue) : undefined;
   return {
     message: `${name} has to be ${expected}; this is ${describe(value)}.`,
     hint: meant === undefined ? undefined : `Did you mean \`${meant}\`?`,
@@ -166,9 +131,14 @@ function printableKey(key: string): string {
   return quote(key).slice(1, -1);
 }
 
-function candidatesOf(issue: ShapeIssue): readonly string[] {
+/** The value that a word stands for: the nearest, one that the word goes on from, or what Google calls so. */
+function findMeant(word: string, issue: ShapeIssue): string | undefined {
   const nested = (issue.errors ?? []).flat().flatMap((inner) => inner.values ?? []);
-  return [...(issue.values ?? issue.options ?? []), ...nested].filter((option) => typeof option === 'string');
+  const values = [...(issue.values ?? issue.options ?? []), ...nested].filter(
+    (value) => typeof value === 'string',
+  );
+  const meant = nearest(word, values) ?? values.find((value) => word.startsWith(value));
+  return meant ?? values.find((value) => value === toCredentialKind(word));
 }
 
 function describe(value: unknown): string {

@@ -12,11 +12,16 @@ const examples = readdirSync(join(root, 'config', 'examples')).map((name) =>
 
 test('there is an example for each way to use it', () => {
   assert.deepEqual(examples.map((name) => name.replace(/.*[\\/]/, '')).toSorted(), [
+    'aws.yaml',
     'cloud-functions.yaml',
+    'corporate-network.yaml',
+    'github-actions.yaml',
     'google-api.yaml',
     'host-routes.yaml',
+    'iap.yaml',
     'impersonate.yaml',
     'key-file.yaml',
+    'quota-project.yaml',
     'several-services.yaml',
   ]);
 });
@@ -37,6 +42,23 @@ for (const name of [...examples, 'proxy.example.yaml']) {
     assert.ok(existsSync(target));
   });
 }
+
+test('the examples show every kind of token, and each kind of credentials that takes some explaining', async () => {
+  const configs = await Promise.all(
+    examples.map((config) => resolveConfig({ flags: { config }, positionals: [], env: {}, cwd: root })),
+  );
+  const credentials = configs.flatMap((config) => Object.values(config.credentials));
+  assert.deepEqual([...new Set(credentials.map(({ kind }) => kind))].toSorted(), [
+    'adc',
+    'federated',
+    'gcloud',
+    'impersonate',
+    'key-file',
+    'token',
+  ]);
+  const tokens = configs.flatMap((config) => config.routes.map((route) => route.token.kind));
+  assert.deepEqual([...new Set(tokens)].toSorted(), ['access', 'id', 'jwt', 'none']);
+});
 
 test('what npm start runs is emulated throughout, with more than one identity', async () => {
   const config = await resolveConfig({

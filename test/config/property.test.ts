@@ -13,7 +13,7 @@ import { isProxyError } from '../../src/errors.ts';
 function findIssues(text: string): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const { draft, refuseAt } = parseConfigText(text, 'proxy.yaml', issues);
-  const layers = [toFileLayer(draft, refuseAt), toEnvironmentLayer({}, noteInto(issues))];
+  const layers = [toFileLayer(draft, refuseAt, '.'), toEnvironmentLayer({}, noteInto(issues), '.')];
   interpretDraft({ source: 'proxy.yaml', folder: '.', draft, refuseAt, layers, env: {} });
   return sortIssues(issues);
 }
@@ -78,6 +78,26 @@ const word = fc.constantFrom(
   '70s',
   '~/k.json',
   'r@p.iam.gserviceaccount.com',
+  'user',
+  'federated',
+  'gcloud',
+  'token',
+  'jwt',
+  'provider',
+  'from',
+  'key',
+  'serviceAccount',
+  'quotaProject',
+  'caFile',
+  'tokenTimeout',
+  'universeDomain',
+  'github',
+  'env:NAME',
+  'env:',
+  'file:~/t',
+  'file:',
+  'eyJhbGciOiJSUzI1NiJ9.e30.s',
+  'projects/1/locations/global/workloadIdentityPools/ci/providers/gh',
   '__proto__',
   'constructor',
   '',
@@ -138,7 +158,16 @@ test('no text at all makes reading a configuration throw', () => {
 
 test('no value in the shape of a configuration makes reading it throw', () => {
   const file = fc.record(
-    { listen: value, admin: value, credentials: value, routes: value, gate: value },
+    {
+      listen: value,
+      admin: value,
+      credentials: value,
+      routes: value,
+      gate: value,
+      caFile: value,
+      tokenTimeout: value,
+      universeDomain: value,
+    },
     { requiredKeys: [] },
   );
   const route = fc.record(
@@ -156,7 +185,17 @@ test('no value in the shape of a configuration makes reading it throw', () => {
     { requiredKeys: [] },
   );
   const credential = fc.record(
-    { kind: word, account: scalar, source: word, delegates: value, path: scalar },
+    {
+      kind: word,
+      account: scalar,
+      source: word,
+      delegates: value,
+      path: scalar,
+      key: scalar,
+      provider: scalar,
+      from: scalar,
+      serviceAccount: scalar,
+    },
     { requiredKeys: ['kind'] },
   );
   const likely = fc.record({
@@ -177,6 +216,8 @@ test('no arguments, variables or flags make resolving throw anything but a Proxy
       GBP_PORT: fc.string(),
       GBP_ADMIN: word,
       GBP_ALLOW_UNAUTHENTICATED_CLIENTS: word,
+      GBP_CA_FILE: fc.string(),
+      GOOGLE_CLOUD_UNIVERSE_DOMAIN: fc.oneof(word, fc.string()),
     },
     { requiredKeys: [] },
   );
@@ -185,7 +226,7 @@ test('no arguments, variables or flags make resolving throw anything but a Proxy
     fc.tuple(word, fc.constantFrom('=', ''), word).map((parts) => parts.join('')),
   );
   const flags = fc.record(
-    { listen: fc.array(word), port: fc.double(), admin: fc.string() },
+    { listen: fc.array(word), port: fc.double(), admin: fc.string(), caFile: fc.string() },
     { requiredKeys: [] },
   );
   await fc.assert(

@@ -31,6 +31,8 @@ test('the smallest file gets every default', async (t) => {
       },
     ],
     gate: { hosts: [], origins: [], allowUnauthenticatedClients: false },
+    google: { universeDomain: 'googleapis.com', tokenTimeoutMs: 5_000 },
+    caFile: undefined,
     warnings: [],
   });
 });
@@ -90,6 +92,8 @@ test('an empty variable says nothing', async (t) => {
     GBP_PORT: '',
     GBP_ADMIN: '',
     GBP_ALLOW_UNAUTHENTICATED_CLIENTS: '',
+    GBP_CA_FILE: '',
+    GOOGLE_CLOUD_UNIVERSE_DOMAIN: '',
   };
   assert.deepEqual((await resolveFile(t, ROUTES, { env })).listen, [{ host: 'localhost', port: 8080 }]);
 });
@@ -104,6 +108,9 @@ for (const [name, env, flags] of [
   ['--port', {}, { port: Number.NaN }],
   ['--port', {}, { port: -1 }],
   ['--admin', {}, { admin: 'http://localhost:9901' }],
+  ['GBP_CA_FILE', { GBP_CA_FILE: 'file:/x.pem' }, {}],
+  ['--ca-file', {}, { caFile: 'env:CA' }],
+  ['GOOGLE_CLOUD_UNIVERSE_DOMAIN', { GOOGLE_CLOUD_UNIVERSE_DOMAIN: 'https://goog' }, {}],
 ] as const) {
   test(`a bad value of ${name} is blamed on ${name}: ${JSON.stringify({ ...env, ...flags })}`, async (t) => {
     await assert.rejects(resolveFile(t, ROUTES, { env, flags }), (error) => {

@@ -56,15 +56,36 @@ for (const written of [
   });
 }
 
+const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
 for (const [written, token] of [
   ['id', { kind: 'id', audience: undefined }],
   ['{ kind: id }', { kind: 'id', audience: undefined }],
   ['{ kind: id, audience: 1234.apps.example.com }', { kind: 'id', audience: '1234.apps.example.com' }],
-  ['access', { kind: 'access', scopes: ['https://www.googleapis.com/auth/cloud-platform'] }],
-  ['{ kind: access }', { kind: 'access', scopes: ['https://www.googleapis.com/auth/cloud-platform'] }],
+  ['access', { kind: 'access', scopes: [CLOUD_PLATFORM], quotaProject: undefined }],
+  ['{ kind: access }', { kind: 'access', scopes: [CLOUD_PLATFORM], quotaProject: undefined }],
   [
     '{ kind: access, scopes: [openid, https://www.googleapis.com/auth/bigquery] }',
-    { kind: 'access', scopes: ['openid', 'https://www.googleapis.com/auth/bigquery'] },
+    {
+      kind: 'access',
+      scopes: ['openid', 'https://www.googleapis.com/auth/bigquery'],
+      quotaProject: undefined,
+    },
+  ],
+  [
+    '{ kind: access, quotaProject: billed-project }',
+    { kind: 'access', scopes: [CLOUD_PLATFORM], quotaProject: 'billed-project' },
+  ],
+  [
+    '{ kind: access, quotaProject: "example.com:billed-project" }',
+    { kind: 'access', scopes: [CLOUD_PLATFORM], quotaProject: 'example.com:billed-project' },
+  ],
+  [
+    '{ kind: access, quotaProject: "123456789012" }',
+    { kind: 'access', scopes: [CLOUD_PLATFORM], quotaProject: '123456789012' },
+  ],
+  [
+    '{ kind: jwt, audience: https://app.example.com/* }',
+    { kind: 'jwt', audience: 'https://app.example.com/*' },
   ],
   ['none', { kind: 'none' }],
   ['{ kind: none }', { kind: 'none' }],

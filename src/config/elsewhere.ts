@@ -1,0 +1,91 @@
+import type { Path } from './issues.ts';
+
+/** A setting that is known under another name, or looked for in another place. */
+interface Elsewhere {
+  /** What it is called here; counts where there is such a setting. */
+  readonly names?: readonly string[];
+  /** What to write where there is none of those. */
+  readonly advice?: string;
+}
+
+const UPSTREAM: Elsewhere = { names: ['upstream'] };
+const CA_FILE: Elsewhere = { names: ['caFile'], advice: 'Write `caFile: …` at the top.' };
+const KEY_FILE =
+  '`credentials: { NAME: { kind: key-file, path: … } }` at the top, and `credentials: NAME` here.';
+const IMPERSONATE =
+  '`credentials: { NAME: { kind: impersonate, account: … } }` at the top, and `credentials: NAME` here.';
+const FEDERATED =
+  '`credentials: { NAME: { kind: federated, provider: …, from: github } }` at the top, and `credentials: NAME` here.';
+const MERGE: Elsewhere = { advice: 'Merge keys are not supported: write the settings out.' };
+
+/** In lower case, without `_` and `-`: the same setting is spelled in many ways. */
+const ANYWHERE: Readonly<Record<string, Elsewhere>> = {
+  url: UPSTREAM,
+  target: UPSTREAM,
+  backend: UPSTREAM,
+  prefix: { names: ['path'] },
+  auth: { advice: 'It is called `credentials`, or `token`.' },
+  identity: { names: ['credentials'] },
+  keyfile: { advice: `Write ${KEY_FILE}` },
+  keyfilename: { advice: `Write ${KEY_FILE}` },
+  serviceaccount: { advice: `Write ${IMPERSONATE}` },
+  impersonateserviceaccount: { advice: `Write ${IMPERSONATE}` },
+  workloadidentityprovider: { advice: `Write ${FEDERATED}` },
+  port: { advice: 'Write `listen: localhost:8080` at the top.' },
+  audience: { advice: 'Write `token: { kind: id, audience: … }`.' },
+  scopes: { advice: 'Write `token: { kind: access, scopes: [ … ] }`.' },
+  quotaproject: { advice: 'Write `token: { kind: access, quotaProject: … }`.' },
+  billingproject: { names: ['quotaProject'], advice: 'Write `token: { kind: access, quotaProject: … }`.' },
+  userproject: { names: ['quotaProject'], advice: 'Write `token: { kind: access, quotaProject: … }`.' },
+  connect: { advice: 'Write `timeout: { connect: … }`.' },
+  idle: { advice: 'Write `timeout: { idle: … }`.' },
+  origins: { advice: 'Write `gate: { origins: [ … ] }` at the top.' },
+  hosts: { advice: 'Write `gate: { hosts: [ … ] }` at the top.' },
+  ca: CA_FILE,
+  cafile: CA_FILE,
+  cacert: CA_FILE,
+  cabundle: CA_FILE,
+  universedomain: { advice: 'Write `universeDomain: …` at the top.' },
+  tokentimeout: { advice: 'Write `tokenTimeout: …` at the top.' },
+  '<<': MERGE,
+};
+
+const IN_CREDENTIALS: Readonly<Record<string, Elsewhere>> = {
+  file: { names: ['path', 'from'] },
+  keyfile: { names: ['path'], advice: 'Write `{ kind: key-file, path: … }`.' },
+  keyfilename: { names: ['path'], advice: 'Write `{ kind: key-file, path: … }`.' },
+  credentialsfile: { names: ['path'] },
+  credentialsjson: { names: ['key'], advice: 'Write `{ kind: key-file, key: env:NAME }`.' },
+  privatekey: { advice: 'Secrets are never written here: name the file Google gave you.' },
+  serviceaccount: { names: ['account'], advice: 'Write `{ kind: impersonate, account: … }`.' },
+  serviceaccountemail: { names: ['serviceAccount', 'account'] },
+  targetprincipal: { names: ['account'] },
+  email: { names: ['account', 'serviceAccount'] },
+  impersonateserviceaccount: {
+    names: ['serviceAccount'],
+    advice: 'Write `{ kind: impersonate, account: … }`.',
+  },
+  sourcecredentials: { names: ['source'] },
+  workloadidentityprovider: {
+    names: ['provider'],
+    advice: 'Write `{ kind: federated, provider: …, from: github }`.',
+  },
+  credentialsource: { names: ['from'] },
+  tokenfile: { names: ['from'], advice: 'Write `{ kind: token, from: file:/path }`.' },
+  audience: { names: ['provider'], advice: 'It belongs to a route: `token: { kind: id, audience: … }`.' },
+  scopes: { advice: 'They belong to a route: `token: { kind: access, scopes: [ … ] }`.' },
+  quotaproject: { advice: 'It belongs to a route: `token: { kind: access, quotaProject: … }`.' },
+  '<<': MERGE,
+};
+
+/**
+ * Where a setting is that doesn't exist at a place, when it is one people know from other tools.
+ * @param names the settings there are at the place
+ */
+export function explainKey(path: Path, key: string, names: readonly string[]): string | undefined {
+  const table = path[0] === 'credentials' ? IN_CREDENTIALS : ANYWHERE;
+  const plain = key === '<<' ? key : key.toLowerCase().replace(/[_-]/g, '');
+  const found = Object.hasOwn(table, plain) ? table[plain] : undefined;
+  const name = found?.names?.find((candidate) => names.includes(candidate));
+  return name === undefined ? found?.advice : `It is called \`${name}\`.`;
+}
