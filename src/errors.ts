@@ -55,6 +55,9 @@ export const ERROR_CODES = {
   upstream_timeout: upstream(504, 'http_response_timeout'),
   upstream_reset: upstream(502, 'connection_terminated'),
   bad_upstream_response: upstream(502, 'http_protocol_error'),
+  // the forward proxy before it (HTTPS_PROXY)
+  forward_proxy_unavailable: upstream(502, 'destination_unavailable'),
+  forward_proxy_refused: upstream(502, 'connection_refused'),
   // the process
   overloaded: upstream(503, 'connection_limit_reached'),
   shutting_down: upstream(503, 'proxy_internal_error'),

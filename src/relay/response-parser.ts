@@ -64,6 +64,7 @@ export class ResponseParser {
   readonly #sink: ResponseSink;
   #state: State = State.complete;
   #isHead = false;
+  #isConnect = false;
   /** Bytes of a head that is not whole yet. */
   #pending: Buffer | undefined;
   /** Text of a chunk line or trailer line that is not whole yet. */
@@ -82,6 +83,7 @@ export class ResponseParser {
   expect(method: string): void {
     this.#state = State.head;
     this.#isHead = method === 'HEAD';
+    this.#isConnect = method === 'CONNECT';
     this.#interim = 0;
     this.#keepAliveMs = undefined;
   }
@@ -197,7 +199,9 @@ export class ResponseParser {
     // Whoever announces content where there can't be any might send it, and the next request would get it for its answer.
     if (hasNoContent && (coding !== undefined || (length ?? '0') !== '0')) this.#keepsAlive = false;
     const bodyless = this.#isHead || hasNoContent;
-    this.#state = this.#toFraming(minor === '1', length, coding, bodyless);
+    // Behind the head of an open tunnel comes what is sent through it, whatever length was announced.
+    const isTunnel = this.#isConnect && status < 300;
+    this.#state = isTunnel ? State.untilClose : this.#toFraming(minor === '1', length, coding, bodyless);
     this.#sink.onHead(status, reason, lines);
     if (this.#state === State.complete) this.#complete();
   }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { TimeoutConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
+import type { SessionSlot } from './dial.ts';
 import { type Errand, UpstreamConnection } from './upstream-connection.ts';
 import { toUpstreamError } from './upstream-failure.ts';
 
@@ -42,7 +43,10 @@ export interface Receiver {
 export interface TransportOptions {
   /** `https://host[:port]`, or `http:` on loopback. */
   readonly origin: string;
+  /** Until requests can be sent: through the forward proxy and TLS, too. */
   readonly connectTimeoutMs: number;
+  /** Where the connections go through, as `findForwardProxy` gives it; only for an `https:` origin. */
+  readonly forwardProxy?: URL | undefined;
 }
 
 /** Connections to one upstream at most; a request that would need one more is answered 503. */
@@ -59,8 +63,9 @@ const FASTEST_TICK_MS = 10;
  * reused connection turned out to be closed before any byte of a response (RFC 9110, section 9.2.2).
  */
 export function createTransport(options: TransportOptions): Transport {
+  const { connectTimeoutMs, forwardProxy } = options;
   const origin = new URL(options.origin);
-  const session: { current: Buffer | undefined } = { current: undefined };
+  const session: SessionSlot = { current: undefined };
   const free: UpstreamConnection[] = [];
   const all = new Set<UpstreamConnection>();
   let tickMs = SLOWEST_TICK_MS;
@@ -85,7 +90,8 @@ export function createTransport(options: TransportOptions): Transport {
   const open = (): UpstreamConnection => {
     const connection = new UpstreamConnection({
       origin,
-      connectTimeoutMs: options.connectTimeoutMs,
+      forwardProxy,
+      connectTimeoutMs,
       keepAliveMs: KEEP_ALIVE_MS,
       session,
       onFree: (freed) => free.push(freed),
@@ -124,7 +130,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     send(request, receiver) {
-      const carriage = new Carriage(request, receiver, options.origin, dispatch);
+      const carriage = new Carriage(request, receiver, options, dispatch);
       dispatch(carriage);
       return carriage;
     },
@@ -143,19 +149,19 @@ class Carriage implements Errand, Sending {
   connection: UpstreamConnection | undefined;
   isRetry = false;
   readonly #receiver: Receiver;
-  readonly #origin: string;
+  readonly #options: TransportOptions;
   readonly #dispatch: (carriage: Carriage) => void;
   #isOver = false;
 
   constructor(
     request: UpstreamRequest,
     receiver: Receiver,
-    origin: string,
+    options: TransportOptions,
     dispatch: (carriage: Carriage) => void,
   ) {
     this.request = request;
     this.#receiver = receiver;
-    this.#origin = origin;
+    this.#options = options;
     this.#dispatch = dispatch;
   }
 
@@ -202,6 +208,6 @@ class Carriage implements Errand, Sending {
       this.#dispatch(this);
       return;
     }
-    this.refuse(toUpstreamError(cause, this.#origin));
+    this.refuse(toUpstreamError(cause, this.#options.origin, this.#options.forwardProxy));
   }
 }

@@ -1,8 +1,9 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
 import type { UpstreamRequest } from './transport.ts';
+import { openTunnel } from './tunnel.ts';
 
 /** What becomes of a request on a connection; `failed` ends it at any point. */
 export interface Errand extends ResponseSink {
@@ -22,14 +23,15 @@ export class ConnectionError extends Error {
 
 export interface ConnectionOptions {
   readonly origin: URL;
+  /** Between us and the origin, if there is one. */
+  readonly forwardProxy: URL | undefined;
   readonly connectTimeoutMs: number;
   /** How long an idle connection is kept unless the upstream wants less. */
   readonly keepAliveMs: number;
   /** The response is complete and the connection is free for another request. */
   readonly onFree: (connection: UpstreamConnection) => void;
   readonly onClosed: (connection: UpstreamConnection) => void;
-  /** A TLS session to resume, and a place for the next one. */
-  readonly session: { current: Buffer | undefined };
+  readonly session: SessionSlot;
 }
 
 /** Taken off what the upstream says it keeps an idle connection, so that we close it first. */
@@ -43,7 +45,8 @@ const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 /** One HTTP/1.1 connection to an upstream, carrying one request at a time. */
 export class UpstreamConnection implements ResponseSink {
   readonly #options: ConnectionOptions;
-  readonly #socket: Socket;
+  /** Where there is a forward proxy, first the one to it, then the one inside its tunnel. */
+  #socket: Socket;
   readonly #parser = new ResponseParser(this);
   #connectTimer: NodeJS.Timeout | undefined;
   #isReady = false;
@@ -58,32 +61,20 @@ export class UpstreamConnection implements ResponseSink {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { origin, connectTimeoutMs, session } = options;
-    const isSecure = origin.protocol === 'https:';
-    const host = origin.hostname.replace(/^\[|\]$/g, '');
-    const port = Number(origin.port) || (isSecure ? 443 : 80);
-    if (isSecure) {
-      const servername = isIP(host) === 0 ? host : '';
-      const resumed = session.current && { session: session.current };
-      const socket = connectTls({ host, port, servername, ALPNProtocols: ['http/1.1'], ...resumed });
-      socket.on('session', (next) => {
-        session.current = next;
-      });
-      this.#socket = socket;
+    const { origin, forwardProxy, connectTimeoutMs, session } = options;
+    if (forwardProxy === undefined) {
+      this.#socket = this.#carryOver(dial(origin, { session }));
     } else {
-      this.#socket = connectTcp({ host, port });
+      this.#socket = openTunnel(forwardProxy, origin, {
+        onOpen: (tunnel) => {
+          this.#socket = this.#carryOver(dial(origin, { session, tunnel }));
+        },
+        onFailed: (cause) => {
+          this.#cause ??= cause;
+          this.#onClose();
+        },
+      });
     }
-    const socket = this.#socket;
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, PROBE_DELAY_MS);
-    // Over TLS this comes once the certificate was found good: nothing is written to a stranger.
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => this.#onReady());
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('end', () => this.#onEnd());
-    socket.on('error', (cause) => {
-      this.#cause ??= cause;
-    });
-    socket.on('close', () => this.#onClose());
     if (connectTimeoutMs > 0) {
       this.#connectTimer = setTimeout(() => {
         this.close(new ConnectionError('CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
@@ -181,6 +172,19 @@ export class UpstreamConnection implements ResponseSink {
       this.#socket.destroy();
     }
     errand?.onComplete();
+  }
+
+  #carryOver(socket: Socket): Socket {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, PROBE_DELAY_MS);
+    socket.once(toReadyEvent(this.#options.origin), () => this.#onReady());
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', (cause) => {
+      this.#cause ??= cause;
+    });
+    socket.on('close', () => this.#onClose());
+    return socket;
   }
 
   #onReady(): void {

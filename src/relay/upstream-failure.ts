@@ -1,4 +1,5 @@
 import { type ErrorCode, ProxyError } from '../errors.ts';
+import { TunnelError } from './tunnel.ts';
 
 interface Failure {
   readonly code: ErrorCode;
@@ -34,7 +35,7 @@ const BAD_RESPONSE: Failure = {
 const TLS: Failure = {
   code: 'tls_error',
   say: (code) => `could not be trusted over TLS (${code}); nothing was sent`,
-  hint: 'For a private certificate authority, name its certificate in NODE_EXTRA_CA_CERTS.',
+  hint: 'For a private certificate authority, or a forward proxy that looks into TLS, name the CA certificate in `caFile`.',
 };
 const INTERNAL: Failure = { code: 'internal', say: () => 'could not be asked: the proxy failed inside' };
 
@@ -78,11 +79,17 @@ const TLS_CODE =
  * Names what went wrong between the proxy and an upstream.
  * @param cause what the transport threw; kept as the error's cause, never shown to clients
  * @param origin the upstream's
+ * @param forwardProxy the one that was between, if any; its user name and password stay unsaid
  */
-export function toUpstreamError(cause: unknown, origin: string): ProxyError {
+export function toUpstreamError(cause: unknown, origin: string, forwardProxy?: URL): ProxyError {
+  const way = forwardProxy === undefined ? '' : ` (behind the forward proxy ${forwardProxy.host})`;
+  if (cause instanceof TunnelError) {
+    const message = `${origin} can't be reached: the forward proxy ${forwardProxy?.host} ${cause.message}.`;
+    return new ProxyError(cause.code, message, { hint: cause.hint, cause });
+  }
   const code = codeOf(cause);
   const { code: name, say, hint } = findFailure(code);
-  return new ProxyError(name, `${origin} ${say(code, cause)}.`, { hint, cause });
+  return new ProxyError(name, `${origin}${way} ${say(code, cause)}.`, { hint, cause });
 }
 
 function findFailure(code: string): Failure {

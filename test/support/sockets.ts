@@ -5,8 +5,10 @@ import {
   type RequestListener,
   type Server,
 } from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server as NetServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { KeyedCertificate } from './certificates.ts';
 
 /** An HTTP upstream on a free loopback port; closed after the test. */
 export async function startUpstream(
@@ -16,6 +18,17 @@ export async function startUpstream(
   const server = createHttpServer(handler);
   await listenOnLoopback(t, server, () => server.closeAllConnections());
   return { origin: originOf(server), server };
+}
+
+/** An HTTPS upstream on a free loopback port; closed after the test. */
+export async function startTlsUpstream(
+  t: TestContext,
+  certificate: KeyedCertificate,
+  handler: RequestListener,
+): Promise<{ port: number; server: HttpsServer }> {
+  const server = createHttpsServer({ ...certificate }, handler);
+  await listenOnLoopback(t, server, () => server.closeAllConnections());
+  return { port: (server.address() as AddressInfo).port, server };
 }
 
 /** A TCP upstream that does just what it is told; closed after the test. */
