@@ -14,6 +14,8 @@ export interface Clock {
   now(): Instant;
   /** Calls `run` once after `delayMs`. The timer doesn't keep the process alive. */
   schedule(delayMs: number, run: () => void): CancelTimer;
+  /** Resolves after `delayMs`. Somebody waits for it, so meanwhile the process is kept alive. */
+  wait(delayMs: number): Promise<void>;
 }
 
 /** Longest delay `setTimeout` takes before it fires at once instead (2^31-1 ms, about 24.8 days). */
@@ -27,6 +29,7 @@ export const systemClock: Clock = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  wait: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
 };
 
 /**

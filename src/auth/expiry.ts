@@ -16,6 +16,16 @@ const STEADY_SPREAD_MS = 5_000;
 const RETRY_FLOOR_MS = 1_000;
 const RETRY_CAP_MS = 60_000;
 
+/** A first mint that failed is repeated after 100 to 500 ms, while its requests wait. */
+const REPEAT_FLOOR_MS = 100;
+const REPEAT_SPREAD_MS = 400;
+
+/** After a login, tokens are minted anew within this long, not all at once. */
+const RENEWAL_SPREAD_MS = 2_000;
+
+/** An upstream that refuses tokens has one minted ahead of time this often at most, and none younger than this. */
+const REPLACE_MS = 60_000;
+
 /** A random number in [0, 1). */
 export type Random = () => number;
 
@@ -60,4 +70,24 @@ export function planRetry(failures: number, leastMs: number, random: Random): nu
   const ceiling = Math.min(RETRY_CAP_MS, RETRY_FLOOR_MS * 2 ** Math.min(failures, 30));
   const floor = ceiling === RETRY_CAP_MS ? STEADY_DELAY_MS : RETRY_FLOOR_MS;
   return Math.max(leastMs, floor + random() * (ceiling - floor));
+}
+
+/** When to repeat a mint that somebody waits for, after a fault that may be over already. In ms. */
+export function planRepeat(random: Random): number {
+  return REPEAT_FLOOR_MS + random() * REPEAT_SPREAD_MS;
+}
+
+/** When to mint anew after the credential's files changed, while the token held still serves. In ms. */
+export function planRenewal(random: Random): number {
+  return random() * RENEWAL_SPREAD_MS;
+}
+
+/**
+ * Whether a token that an upstream refused is worth a new one. A fresh one is refused for another reason than its age,
+ * and whoever refused one a minute ago will refuse the next.
+ * @param ageMs of the token
+ * @param sinceLastMs since a token was last minted for this reason, undefined for never
+ */
+export function isReplaceable(ageMs: number, sinceLastMs: number | undefined): boolean {
+  return ageMs >= REPLACE_MS && (sinceLastMs === undefined || sinceLastMs >= REPLACE_MS);
 }

@@ -8,11 +8,11 @@ const DRIFT_MS = 1_000;
 /**
  * A token in memory. Its age counts from the moment it was asked for, not from its arrival: a slow answer, or a machine
  * suspended in between, makes it look older and never younger. Time spent suspended stays counted when somebody sets the
- * clock back afterwards.
+ * clock back afterwards. Neither `util.inspect` nor `JSON.stringify` shows the token: it is in private fields only.
  */
 export class TokenInMemory implements HeldToken {
-  readonly value: string;
-  readonly bearer: string;
+  readonly #value: string;
+  readonly #bearer: string;
   readonly identity: string | undefined;
   readonly quotaProject: string | undefined;
   readonly otherAudience: string | undefined;
@@ -24,8 +24,8 @@ export class TokenInMemory implements HeldToken {
   #suspendedMs = 0;
 
   constructor(minted: MintedToken, request: TokenRequest, askedAt: Instant, clock: Clock) {
-    this.value = minted.value;
-    this.bearer = `Bearer ${minted.value}`;
+    this.#value = minted.value;
+    this.#bearer = `Bearer ${minted.value}`;
     this.identity = minted.identity;
     this.quotaProject = minted.quotaProject;
     this.otherAudience = toOtherAudience(request, minted);
@@ -33,6 +33,14 @@ export class TokenInMemory implements HeldToken {
     this.lifetimeMs = lifetimeMs(minted, askedAt.wallMs);
     this.#clock = clock;
     this.#seenAt = askedAt;
+  }
+
+  get value(): string {
+    return this.#value;
+  }
+
+  get bearer(): string {
+    return this.#bearer;
   }
 
   ageMs(): number {

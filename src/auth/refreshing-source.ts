@@ -1,14 +1,19 @@
-import { type CancelTimer, type Clock, elapsedMs, type Instant } from '../clock.ts';
+import { type Clock, elapsedMs, type Instant } from '../clock.ts';
 import { isProxyError, ProxyError } from '../errors.ts';
-import { planRefresh, planRetry, type Random, SKEW_MS, STEADY_DELAY_MS } from './expiry.ts';
-import { TokenInMemory } from './held-token.ts';
-import { describeRequest, isSendable, toBadAnswer } from './minted.ts';
+import { mintWithin, toEndingError, toUnavailable } from './bounded-mint.ts';
+import { isReplaceable, type Random, SKEW_MS } from './expiry.ts';
+import type { FileWatch } from './file-watch.ts';
+import type { TokenInMemory } from './held-token.ts';
+import { MintPlan, withRetryAfter } from './mint-plan.ts';
+import { describeRequest } from './minted.ts';
 import type { TokenEvent, TokenEventDetail } from './token-events.ts';
 import type { Credential, HeldToken, TokenRequest, TokenSource, TokenStatus } from './token-source.ts';
 
 export interface RefreshingTokenSourceOptions {
   readonly credential: Credential;
   readonly request: TokenRequest;
+  /** Watches the credential's files. Whoever made it calls `renew` and `retry`. */
+  readonly files: FileWatch;
   readonly clock: Clock;
   readonly random: Random;
   readonly mintTimeoutMs: number;
@@ -22,72 +27,114 @@ interface Failure {
   readonly since: Instant;
 }
 
-/** When the next mint is planned. */
-interface Plan {
-  readonly from: Instant;
-  readonly delayMs: number;
-  /** Whoever needs a token before that gets this error; undefined: may have one minted at once. */
-  readonly refusal: ProxyError | undefined;
-}
-
 /** One token, minted once however many wait for it, and replaced in the background before it ends. */
 export class RefreshingTokenSource implements TokenSource {
   readonly request: TokenRequest;
   readonly #options: RefreshingTokenSourceOptions;
+  readonly #plan: MintPlan;
   #held: TokenInMemory | undefined;
   #minting: Promise<HeldToken> | undefined;
+  /** How often the credential's files changed. */
+  #changes = 0;
   #failure: Failure | undefined;
-  /** Undefined until the first mint has ended. */
-  #plan: Plan | undefined;
-  #cancelTimer: CancelTimer | undefined;
+  /** When a token was last minted because an upstream refused the one before. */
+  #replacedAt: Instant | undefined;
   #closed = false;
 
   constructor(options: RefreshingTokenSourceOptions) {
     this.request = options.request;
     this.#options = options;
+    this.#plan = new MintPlan({ ...options, onDue: () => this.#refresh() });
   }
 
-  current(): HeldToken | undefined {
-    const held = this.#held;
-    if (held === undefined) return undefined;
+  current(): TokenInMemory | undefined {
     const now = this.#options.clock.now();
-    if (!held.isUsableAt(now)) return undefined;
+    const held = this.#usableAt(now);
     // The timer that should have done this is late where the machine was suspended; after a refusal there is none.
-    if (this.#untilPlannedMs(now) <= 0) this.#refresh();
+    if (held !== undefined && this.#plan.untilMs(now) <= 0) this.#refresh();
     return held;
   }
 
-  obtain(): Promise<HeldToken> {
+  async obtain(): Promise<HeldToken> {
     const held = this.current();
-    if (held !== undefined) return Promise.resolve(held);
-    if (this.#minting !== undefined) return this.#minting;
-    if (this.#closed)
-      return Promise.reject(new ProxyError('shutting_down', `${this.#couldNot()}: it was closed.`));
-    const waitMs = this.#untilPlannedMs(this.#options.clock.now());
-    const refusal = this.#plan?.refusal;
-    if (refusal !== undefined && waitMs > 0) return Promise.reject(withRetryAfter(refusal, waitMs));
-    return this.#mint();
+    if (held !== undefined) return held;
+    try {
+      return await this.#mintUnlessRefused();
+    } catch {
+      // Somebody may have logged in, perhaps while the mint was under way: nobody is refused without a look.
+      await this.#options.files.look();
+      return this.current() ?? this.#mintUnlessRefused();
+    }
   }
 
-  async replace(): Promise<HeldToken | undefined> {
-    return undefined;
+  async replace(refused: HeldToken): Promise<HeldToken | undefined> {
+    const held = this.current();
+    if (held !== undefined && held.value !== refused.value) return held;
+    try {
+      if (held === undefined) await this.obtain();
+      else if (this.#minting !== undefined) await this.#minting;
+      else if (this.#mayReplace(held)) {
+        this.#replacedAt = this.#options.clock.now();
+        await this.#mint();
+      }
+    } catch {
+      // Told by event: to the caller it is the same as a token that can't be replaced.
+    }
+    const next = this.current();
+    return next?.value === refused.value ? undefined : next;
   }
 
   status(): TokenStatus {
-    const held = this.#held;
-    const valid = held?.isUsableAt(this.#options.clock.now()) ?? false;
+    const valid = this.#usableAt(this.#options.clock.now());
+    const otherwise = this.#minting ? 'minting' : this.#failure ? 'failed' : 'empty';
     return {
-      state: valid ? 'valid' : this.#minting ? 'minting' : this.#failure ? 'failed' : 'empty',
-      identity: held?.identity,
-      remainingMs: valid ? held?.remainingMs() : undefined,
+      state: valid ? 'valid' : otherwise,
+      identity: this.#held?.identity,
+      remainingMs: valid?.remainingMs(),
       error: this.#failure?.error,
     };
+  }
+
+  /**
+   * The credential's files changed: what failed may work now, and what is held may be somebody else's. Nothing happens to
+   * a source that was never asked for a token.
+   */
+  renew(): void {
+    this.#changes += 1;
+    // A mint under way may have read the files before: its end is the time to plan another.
+    if (this.#minting === undefined && !this.#plan.isEmpty) this.#planAnew();
+  }
+
+  /** The credential's files changed some time ago, and not since: a mint that failed meanwhile may have read half of one. */
+  retry(): void {
+    if (this.#failure !== undefined) this.renew();
   }
 
   /** No timer and no mint from now on. */
   close(): void {
     this.#closed = true;
-    this.#cancelTimer?.();
+    this.#plan.close();
+  }
+
+  #usableAt(now: Instant): TokenInMemory | undefined {
+    return this.#held?.isUsableAt(now) ? this.#held : undefined;
+  }
+
+  #mintUnlessRefused(): Promise<HeldToken> {
+    if (this.#minting !== undefined) return this.#minting;
+    if (this.#closed) {
+      const message = `Could not get ${describeRequest(this.request)}: the proxy is stopping.`;
+      return Promise.reject(new ProxyError('shutting_down', message));
+    }
+    const refusal = this.#plan.refusalAt(this.#options.clock.now());
+    return refusal === undefined ? this.#mint() : Promise.reject(refusal);
+  }
+
+  #mayReplace(held: TokenInMemory): boolean {
+    // While mints fail, the backoff says when the next one is.
+    if (this.#closed || this.#failure !== undefined) return false;
+    const sinceMs = this.#replacedAt && elapsedMs(this.#replacedAt, this.#options.clock.now());
+    return isReplaceable(held.ageMs(), sinceMs);
   }
 
   #refresh(): void {
@@ -97,78 +144,57 @@ export class RefreshingTokenSource implements TokenSource {
   }
 
   #mint(): Promise<HeldToken> {
-    this.#cancelTimer?.();
     this.#minting = this.#mintOnce();
     return this.#minting;
   }
 
   async #mintOnce(): Promise<HeldToken> {
-    const askedAt = this.#options.clock.now();
-    let abandoned = false;
-    const answer = this.#ask(askedAt);
-    answer.then(
-      (held) => {
-        if (abandoned && this.#isNewer(held)) this.#take(held);
-      },
-      () => {},
-    );
+    const { credential, clock, mintTimeoutMs } = this.#options;
+    const askedAt = clock.now();
+    const changes = this.#changes;
     try {
-      const held = await this.#bound(answer);
+      const held = await mintWithin({
+        ...this.#options,
+        request: this.request,
+        timeoutMs: credential.mintTimeoutMs ?? mintTimeoutMs,
+        // A second call at once only where somebody waits, and only for the first failure in a row.
+        mayRepeat: () => !this.#closed && this.#failure === undefined && !this.#usableAt(clock.now()),
+        onLate: (late) => {
+          if (this.#isNewer(late)) this.#take(late, changes);
+        },
+      });
       this.#minting = undefined;
-      this.#take(held);
+      this.#take(held, changes);
       return held;
     } catch (thrown) {
-      abandoned = true;
       this.#minting = undefined;
       const error = this.#fail(thrown, askedAt);
-      // An answer given up before may have come meanwhile.
-      const held = this.current();
+      // There is a token still when this was a refresh, or when an answer given up before has come meanwhile.
+      const held = this.#usableAt(clock.now());
+      if (changes !== this.#changes) this.#planAnew();
       if (held === undefined) throw error;
       return held;
     }
   }
 
-  async #ask(askedAt: Instant): Promise<TokenInMemory> {
-    const minted = await this.#options.credential.mint(this.request);
-    const held = new TokenInMemory(minted, this.request, askedAt, this.#options.clock);
-    this.#check(held);
-    return held;
-  }
-
-  /** @throws ProxyError for a token that must not be sent */
-  #check(held: TokenInMemory): void {
-    const refuse = (reason: string, retryAfterMs?: number): ProxyError =>
-      toBadAnswer(this.request, this.#options.credential.describe(), reason, retryAfterMs);
-    if (!isSendable(held.value)) throw refuse('the token is empty or has characters that no token has');
-    if (!Number.isFinite(held.lifetimeMs)) throw refuse('the token does not say when it ends');
-    if (held.lifetimeMs <= 0) throw refuse('the token was over before it came', STEADY_DELAY_MS);
-    if (!held.isUsableAt(this.#options.clock.now())) throw this.#toEndingError();
-  }
-
-  /** The answer, or a failure when it takes too long. */
-  #bound<Answer>(answer: Promise<Answer>): Promise<Answer> {
-    const { clock, mintTimeoutMs } = this.#options;
-    return new Promise((resolve, reject) => {
-      const cancel = clock.schedule(mintTimeoutMs, () => {
-        const reason = `no answer from Google within ${mintTimeoutMs / 1000} s`;
-        reject(new ProxyError('token_unavailable', `${this.#couldNot()}: ${reason}.`));
-      });
-      answer.then(resolve, reject).finally(cancel);
-    });
+  #planAnew(): void {
+    this.#plan.afterChange(this.#usableAt(this.#options.clock.now()) !== undefined);
   }
 
   #isNewer(held: TokenInMemory): boolean {
     return !this.#closed && (this.#held === undefined || elapsedMs(this.#held.askedAt, held.askedAt) > 0);
   }
 
-  #take(held: TokenInMemory): void {
-    const { clock, random } = this.#options;
+  /** @param changes how often the credential's files had changed when it was asked for */
+  #take(held: TokenInMemory, changes: number): void {
+    const { credential, clock } = this.#options;
     const failure = this.#failure;
     const repeated = held.value === this.#held?.value;
     this.#held = held;
     this.#failure = undefined;
-    const nextRefreshMs = planRefresh(held.remainingMs(), random);
-    this.#schedule(nextRefreshMs, repeated ? this.#toEndingError() : undefined, true);
+    const refusal = repeated ? toEndingError(this.request, credential) : undefined;
+    const nextRefreshMs = this.#plan.afterToken(held.remainingMs(), refusal);
+    if (changes !== this.#changes) this.#planAnew();
     this.#tell({
       type: 'token-minted',
       durationMs: held.ageMs(),
@@ -183,54 +209,31 @@ export class RefreshingTokenSource implements TokenSource {
   }
 
   #fail(thrown: unknown, askedAt: Instant): ProxyError {
-    const { clock, random } = this.#options;
+    const { credential, clock } = this.#options;
+    const now = clock.now();
     const error = isProxyError(thrown)
       ? thrown
-      : new ProxyError('token_unavailable', `${this.#couldNot()}: unexpected failure.`);
-    const count = (this.#failure?.count ?? 0) + 1;
-    this.#failure = { error, count, since: this.#failure?.since ?? askedAt };
-    const nextTryMs = planRetry(count, error.retryAfterMs ?? 0, random);
-    // Somebody has to act before credentials that were refused work again: then a request is the better moment.
-    this.#schedule(nextTryMs, error, error.code !== 'credentials_invalid');
-    const held = this.#held;
+      : toUnavailable(this.request, credential, 'unexpected failure');
+    const { count = 0, since = askedAt } = this.#failure ?? {};
+    const held = this.#usableAt(now);
+    const plannedMs = this.#plan.untilMs(now);
+    // A replacement that failed, or a mint whose predecessor has answered late: the token held and its plan are as good.
+    const keepsPlan = held !== undefined && plannedMs > 0;
+    const nextTryMs = keepsPlan ? plannedMs : this.#plan.afterFailure(error);
+    if (!keepsPlan) this.#failure = { error, count: count + 1, since };
     this.#tell({
       type: 'token-failed',
-      durationMs: elapsedMs(askedAt, clock.now()),
+      durationMs: elapsedMs(askedAt, now),
       error,
-      failures: count,
+      failures: count + 1,
       nextTryMs,
-      servingMs: held?.isUsableAt(clock.now()) ? held.remainingMs() - SKEW_MS : undefined,
+      servingMs: held && held.remainingMs() - SKEW_MS,
     });
     return withRetryAfter(error, nextTryMs);
-  }
-
-  #schedule(delayMs: number, refusal: ProxyError | undefined, byTimer: boolean): void {
-    const { clock } = this.#options;
-    this.#cancelTimer?.();
-    this.#plan = { from: clock.now(), delayMs, refusal };
-    if (byTimer && !this.#closed) this.#cancelTimer = clock.schedule(delayMs, () => this.#refresh());
-  }
-
-  #untilPlannedMs(now: Instant): number {
-    return this.#plan === undefined ? 0 : this.#plan.delayMs - elapsedMs(this.#plan.from, now);
   }
 
   #tell(detail: TokenEventDetail): void {
     const { credential, onEvent } = this.#options;
     onEvent({ credential: credential.describe(), request: this.request, ...detail });
   }
-
-  #couldNot(): string {
-    return `Could not get ${describeRequest(this.request)} from ${this.#options.credential.describe()}`;
-  }
-
-  #toEndingError(): ProxyError {
-    const message = `${this.#couldNot()}: Google gives out a token that is about to end.`;
-    return new ProxyError('token_unavailable', message, { retryAfterMs: STEADY_DELAY_MS });
-  }
-}
-
-/** The same failure for another caller: its own object, and its own time to wait. */
-function withRetryAfter({ code, message, hint, cause }: ProxyError, retryAfterMs: number): ProxyError {
-  return new ProxyError(code, message, { hint, cause, retryAfterMs });
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Random } from './expiry.ts';
+import { FileWatch, type Fingerprint, readFingerprint } from './file-watch.ts';
 import { RefreshingTokenSource } from './refreshing-source.ts';
 import type { TokenEvent } from './token-events.ts';
 import type { Credential, TokenRequest, TokenSource } from './token-source.ts';
@@ -11,8 +12,10 @@ export interface TokenCacheOptions {
   readonly clock: Clock;
   /** For jitter. */
   readonly random?: Random;
-  /** Longest wait for one mint; 5 s. */
+  /** Longest wait for one mint, unless the credential needs more; 5 s. */
   readonly mintTimeoutMs?: number;
+  /** How the credentials' files are told apart from what they were. */
+  readonly fingerprint?: Fingerprint;
   /** Told about every mint. Must not throw. */
   readonly onEvent?: (event: TokenEvent) => void;
 }
@@ -21,37 +24,69 @@ export interface TokenCacheOptions {
 export interface TokenCache {
   /** The one source for this credential (the object) and this request (what it says). Mints nothing yet. */
   source(credential: Credential, request: TokenRequest): TokenSource;
-  /** Ends all refreshing. A mint under way still answers those who wait for it; a valid token can still be read. */
+  /** Ends all refreshing and watching. A mint under way still answers those who wait for it; a valid token can still be read. */
   close(): void;
 }
 
-/** Holds each token once, however many routes use it, and keeps it fresh ahead of time. */
+/** What is held for one credential. */
+interface Shelf {
+  readonly files: FileWatch;
+  readonly sources: Map<string, RefreshingTokenSource>;
+}
+
+/**
+ * Holds each token once, however many routes use it, and keeps it fresh ahead of time. From the first mint on it watches
+ * the files of the credentials in use, so that a new login or key counts without a restart.
+ */
 export function createTokenCache(options: TokenCacheOptions): TokenCache {
-  const { clock, random = Math.random, mintTimeoutMs = MINT_TIMEOUT_MS, onEvent = () => {} } = options;
-  const sources = new Map<Credential, Map<string, RefreshingTokenSource>>();
+  const { clock, fingerprint = readFingerprint } = options;
+  const { random = Math.random, mintTimeoutMs = MINT_TIMEOUT_MS, onEvent = () => {} } = options;
+  const shelves = new Map<Credential, Shelf>();
   let closed = false;
+
+  const createShelf = (credential: Credential): Shelf => {
+    const sources: Shelf['sources'] = new Map();
+    const files = new FileWatch({
+      files: () => credential.files(),
+      fingerprint,
+      clock,
+      onChange() {
+        for (const source of sources.values()) source.renew();
+      },
+      onSettled() {
+        for (const source of sources.values()) source.retry();
+      },
+    });
+    const shelf = { files, sources };
+    shelves.set(credential, shelf);
+    return shelf;
+  };
+
   return {
     source(credential, request) {
-      const ofCredential = sources.get(credential) ?? new Map<string, RefreshingTokenSource>();
-      sources.set(credential, ofCredential);
+      const { files, sources } = shelves.get(credential) ?? createShelf(credential);
       const key = toKey(request);
-      const known = ofCredential.get(key);
+      const known = sources.get(key);
       if (known !== undefined) return known;
       const source = new RefreshingTokenSource({
         credential,
         request,
+        files,
         clock,
         random,
         mintTimeoutMs,
         onEvent,
       });
       if (closed) source.close();
-      ofCredential.set(key, source);
+      sources.set(key, source);
       return source;
     },
     close() {
       closed = true;
-      for (const ofCredential of sources.values()) for (const source of ofCredential.values()) source.close();
+      for (const { files, sources } of shelves.values()) {
+        files.close();
+        for (const source of sources.values()) source.close();
+      }
     },
   };
 }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isUsable, lifetimeMs, planRefresh, planRetry, SKEW_MS } from '../../src/auth/expiry.ts';
+import {
+  isReplaceable,
+  isUsable,
+  lifetimeMs,
+  planRefresh,
+  planRenewal,
+  planRepeat,
+  planRetry,
+  SKEW_MS,
+} from '../../src/auth/expiry.ts';
 import { HOUR_MS, MINUTE_MS } from './fake-credential.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -99,4 +108,19 @@ test('R61: however often a mint failed, the next try is 1 to 60 s away', () => {
       assert.ok(delayMs >= 1_000 && delayMs <= 60_000);
     }),
   );
+});
+
+test('a mint that somebody waits for is repeated after 100 to 500 ms', () => {
+  assert.deepEqual([planRepeat(() => 0), planRepeat(() => 1)], [100, 500]);
+});
+
+test('after a login, tokens are minted anew within two seconds, not all at once', () => {
+  assert.deepEqual([planRenewal(() => 0), planRenewal(() => 0.5), planRenewal(() => 1)], [0, 1_000, 2_000]);
+});
+
+test('R56: a refused token is replaced once it is a minute old, and a minute after the one before it was', () => {
+  assert.equal(isReplaceable(MINUTE_MS, undefined), true);
+  assert.equal(isReplaceable(MINUTE_MS - 1, undefined), false);
+  assert.equal(isReplaceable(HOUR_MS, MINUTE_MS - 1), false);
+  assert.equal(isReplaceable(HOUR_MS, MINUTE_MS), true);
 });

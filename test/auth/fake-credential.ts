@@ -14,6 +14,8 @@ export interface FakeCredential extends Credential {
   /** What was asked for, call by call. */
   readonly requests: TokenRequest[];
   answer: (call: number, request: TokenRequest) => MintedToken | Promise<MintedToken>;
+  /** What it says of its files. */
+  listFiles: () => readonly string[];
 }
 
 /** Gives tokens of one hour, each with its own value, until told otherwise. */
@@ -25,7 +27,8 @@ export function createFakeCredential(clock: FakeClock, name = 'fake credential')
     calls,
     requests,
     answer: (call) => mintToken(clock, `token-${call}`),
-    files: () => [],
+    listFiles: () => [],
+    files: () => credential.listFiles(),
     describe: () => name,
     projectId: async () => undefined,
     async mint(request) {

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createTokenCache, type TokenCacheOptions } from '../../src/auth/token-cache.ts';
-import type { TokenEvent } from '../../src/auth/token-events.ts';
 import type { MintedToken, TokenRequest } from '../../src/auth/token-source.ts';
 import { isProxyError, ProxyError } from '../../src/errors.ts';
-import { FakeClock, settle } from '../support/fake-clock.ts';
+import { type FakeClock, settle } from '../support/fake-clock.ts';
+import { ask, never, serve, setUp } from './cached-source.ts';
 import {
   createFakeCredential,
   HOUR_MS,
@@ -18,34 +17,7 @@ import {
   unavailable,
 } from './fake-credential.ts';
 
-function setUp(options: Partial<TokenCacheOptions> = {}) {
-  const clock = new FakeClock();
-  const credential = createFakeCredential(clock);
-  const events: TokenEvent[] = [];
-  const cache = createTokenCache({
-    clock,
-    random: () => 0.5,
-    onEvent: (event) => events.push(event),
-    ...options,
-  });
-  return { clock, credential, events, cache, source: cache.source(credential, ID_REQUEST) };
-}
-
-/** Lets time pass while a request a second wants the token; how many got none. */
-async function serve({ clock, source }: ReturnType<typeof setUp>, forMs: number): Promise<number> {
-  let failures = 0;
-  for (let passedMs = 0; passedMs < forMs; passedMs += 1_000) {
-    source.obtain().catch(() => {
-      failures += 1;
-    });
-    await clock.advance(1_000);
-  }
-  return failures;
-}
-
 const toName = (audience: string): string => `for-${new URL(audience).hostname}`;
-
-const never = new Promise<MintedToken>(() => {});
 
 test('nothing is minted before somebody asks', async () => {
   const { clock, credential, source } = setUp();
@@ -83,9 +55,12 @@ test('R59: a thousand requests at once make one mint', async () => {
 test('R59: a mint that failed for all who waited does not spoil the next', async () => {
   const { clock, credential, source } = setUp();
   credential.answer = unavailable;
-  const results = await Promise.allSettled(Array.from({ length: 1000 }, () => source.obtain()));
+  const waiting = Promise.allSettled(Array.from({ length: 1000 }, () => source.obtain()));
+  await settle();
+  await clock.advance(500);
+  const results = await waiting;
   assert.equal(results.filter((result) => result.status === 'rejected').length, 1000);
-  assert.equal(credential.calls.length, 1);
+  assert.equal(credential.calls.length, 2, 'a passing fault is met with a second call, for all of them');
   credential.answer = () => mintToken(clock, 'after');
   await clock.advance(2_000);
   assert.equal((await source.obtain()).value, 'after');
@@ -188,16 +163,139 @@ test('R61: an hour of outage costs two calls a minute, and is over within one st
   assert.ok(recovered && recovered.outageMs > HOUR_MS && recovered.outageMs <= HOUR_MS + MINUTE_MS);
 });
 
+test('R61: a fault that passes at once costs the first request half a second at most, and fails nobody', async () => {
+  for (const random of [0, 0.999]) {
+    const { clock, credential, events, source } = setUp({ random: () => random });
+    credential.answer = (call) => (call === 1 ? unavailable() : mintToken(clock, `token-${call}`));
+    const tokens = Promise.all(Array.from({ length: 1000 }, () => source.obtain()));
+    await settle();
+    await clock.advance(99);
+    assert.equal(credential.calls.length, 1);
+    await clock.advance(401);
+    assert.equal(new Set(await tokens).size, 1);
+    assert.equal(credential.calls.length, 2);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['token-minted'],
+    );
+  }
+});
+
+test('R61: a second call at once is for the first failure in a row, when no token serves', async () => {
+  const setup = setUp();
+  const { clock, credential } = setup;
+  credential.answer = unavailable;
+  await ask(setup);
+  assert.equal(credential.calls.length, 2);
+  await clock.advance(1_500);
+  await clock.advance(500);
+  assert.equal(credential.calls.length, 3, 'the next try is one call');
+  const held = setUp();
+  await held.source.obtain();
+  held.credential.answer = unavailable;
+  await held.clock.advance(55.5 * MINUTE_MS + 500);
+  assert.equal(held.credential.calls.length, 2, 'a refresh in the background is one call');
+});
+
+test('R61: refusals, garbage, slow answers and a told time to come back are not met with a second call', async () => {
+  const faults: Record<string, (clock: FakeClock) => MintedToken | Promise<MintedToken>> = {
+    refusal: refused,
+    garbage: (clock) => mintToken(clock, '<html>'),
+    ending: (clock) => mintToken(clock, 'ending', 10_000),
+    told: () => {
+      throw new ProxyError('token_unavailable', 'too many', { retryAfterMs: 5_000 });
+    },
+    unexpected: () => {
+      throw new TypeError('a bug');
+    },
+    slow: (clock) => clock.wait(4_900).then(unavailable),
+  };
+  for (const [name, fault] of Object.entries(faults)) {
+    const setup = setUp();
+    setup.credential.answer = () => fault(setup.clock);
+    assert.ok(isProxyError(await ask(setup, 5_000)), name);
+    assert.equal(setup.credential.calls.length, 1, name);
+  }
+});
+
+test('R64: both calls of a first mint have 5 s together', async () => {
+  const setup = setUp();
+  const { credential, clock } = setup;
+  credential.answer = (call) => (call === 1 ? clock.wait(3_000).then(unavailable) : never);
+  const failed = assert.rejects(setup.source.obtain(), { message: /no answer within 5 s\.$/ });
+  await settle();
+  await clock.advance(5_000);
+  await failed;
+  assert.equal(credential.calls.length, 2);
+});
+
+test('no second call is made once the cache is closed', async () => {
+  const { cache, clock, credential, source } = setUp();
+  credential.answer = unavailable;
+  const failed = assert.rejects(source.obtain(), { code: 'shutting_down' });
+  await settle();
+  cache.close();
+  await clock.advance(1_000);
+  await failed;
+  assert.deepEqual([credential.calls.length, clock.pending], [1, 0]);
+});
+
+test('R64: a credential that starts another program has the time it says it needs', async () => {
+  const { cache, clock, credential } = setUp();
+  credential.answer = () => never;
+  const slow = cache.source({ ...credential, mintTimeoutMs: 20_000 }, ID_REQUEST);
+  const failed = assert.rejects(slow.obtain(), { message: /no answer within 20 s\.$/ });
+  await clock.advance(19_999);
+  assert.equal(slow.status().state, 'minting');
+  await clock.advance(1);
+  await failed;
+});
+
+test('R64: a credential that hangs delays nobody else', async () => {
+  const { cache, clock, credential, source } = setUp();
+  credential.answer = (_, request) => (request.kind === 'access' ? never : mintToken(clock, 'quick'));
+  const hanging = createFakeCredential(clock, 'metadata server');
+  hanging.answer = () => never;
+  const waiting = [
+    cache.source(hanging, ID_REQUEST).obtain(),
+    cache.source(credential, { kind: 'access', scopes: ['a'] }).obtain(),
+  ].map((answer) => assert.rejects(answer, { code: 'token_unavailable' }));
+  assert.equal((await source.obtain()).value, 'quick');
+  await clock.advance(5_000);
+  await Promise.all(waiting);
+});
+
+test('R61: after an hour of outage the first request gets a token within one step of backoff', async () => {
+  for (const random of [0, 0.5, 0.999]) {
+    const setup = setUp({ random: () => random });
+    const { clock, credential, source } = setup;
+    await source.obtain();
+    credential.answer = unavailable;
+    await serve(setup, 2 * HOUR_MS);
+    assert.equal(source.status().state, 'failed');
+    assert.ok(
+      mostWithin(HOUR_MS, credential.calls) <= 2 * 60 + 5,
+      `${mostWithin(HOUR_MS, credential.calls)}`,
+    );
+    const endedMs = clock.now().monotonicMs;
+    credential.answer = () => mintToken(clock, 'back');
+    const failures = await serve(setup, MINUTE_MS);
+    assert.equal(source.current()?.value, 'back');
+    const recoveredMs = (credential.calls.at(-1) ?? 0) - endedMs;
+    assert.ok(recoveredMs <= MINUTE_MS && failures <= recoveredMs / 1_000 + 1);
+  }
+});
+
 test('R61: whoever asks during the backoff is told when the next try is, and nobody is asked', async () => {
   const { clock, credential, source } = setUp();
   credential.answer = unavailable;
-  const first = await source.obtain().catch((error: unknown) => error);
+  const first = await ask({ clock, source });
   await clock.advance(400);
   const second = await source.obtain().catch((error: unknown) => error);
   assert.ok(isProxyError(first) && isProxyError(second));
   assert.notEqual(first, second);
   assert.deepEqual([first.retryAfterMs, second.retryAfterMs], [1_500, 1_100]);
-  assert.equal(credential.calls.length, 1);
+  assert.equal(credential.calls.length, 2);
 });
 
 test('R61: what Google says about when to come back is heeded', async () => {
@@ -345,7 +443,7 @@ test('R64: an endpoint that takes 10 s fails a request after 5 s, naming credent
   const { clock, credential, source } = setUp();
   credential.answer = () => never;
   const message =
-    'Could not get an ID token for https://orders-abc-an.a.run.app from fake credential: no answer from Google within 5 s.';
+    'Could not get an ID token for https://orders-abc-an.a.run.app from fake credential: no answer within 5 s.';
   const failed = assert.rejects(source.obtain(), { code: 'token_unavailable', message });
   await clock.advance(4_999);
   assert.equal(source.status().state, 'minting');
@@ -426,7 +524,7 @@ test('a failure nobody named becomes one with a name, and its text is not shown'
 test('mints, failures and recovery are told, and no event holds a token', async () => {
   const { clock, credential, events, source } = setUp();
   credential.answer = unavailable;
-  await source.obtain().catch(() => {});
+  await ask({ clock, source });
   credential.answer = () => ({
     ...mintToken(clock, 'canary-token'),
     audience: 'client-id.apps.googleusercontent.com',
@@ -447,7 +545,7 @@ test('mints, failures and recovery are told, and no event holds a token', async 
     otherAudience: 'client-id.apps.googleusercontent.com',
     remainingMs: HOUR_MS,
   });
-  assert.partialDeepStrictEqual(recovered, { failures: 1, outageMs: 1_500 });
+  assert.partialDeepStrictEqual(recovered, { failures: 1, outageMs: 1_800 });
   assert.ok(!JSON.stringify(events).includes('canary-token'));
 });
 
@@ -463,7 +561,7 @@ test('after close nothing is minted, and no timer is left', async () => {
   const token = await source.obtain();
   const other = cache.source(credential, { kind: 'access', scopes: ['a'] });
   credential.answer = unavailable;
-  await other.obtain().catch(() => {});
+  await ask({ clock, source: other });
   cache.close();
   assert.equal(clock.pending, 0);
   assert.equal(await source.obtain(), token);
@@ -473,7 +571,7 @@ test('after close nothing is minted, and no timer is left', async () => {
   await assert.rejects(cache.source(credential, { kind: 'access', scopes: ['b'] }).obtain(), {
     code: 'shutting_down',
   });
-  assert.equal(credential.calls.length, 2);
+  assert.equal(credential.calls.length, 3);
 });
 
 test('a request that waits when the cache is closed still gets its token, and no timer is set', async () => {
@@ -539,10 +637,11 @@ test('R60-R64: whatever Google and the clocks do, no token is read past its end 
           source.obtain().catch(() => {});
           await clock.advance(Math.min(5_000, ms - passedMs));
           const token = source.current();
+          if (token !== undefined) source.replace(token);
           if (token !== undefined) assert.ok((ends.get(token.value) ?? 0) - issuerNow() > 15_000);
         }
       }
-      // A minute sees two kinds of weather at most, and each begins a row of 6 tries before it settles.
+      // A minute sees two kinds of weather at most, each begins a row of 6 tries before it settles, and upstreams refuse.
       assert.ok(mostWithin(MINUTE_MS, credential.calls) <= 15);
     },
   );

@@ -27,6 +27,10 @@ export class FakeClock implements Clock {
     };
   }
 
+  wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.schedule(delayMs, resolve));
+  }
+
   /** How many timers are waiting. */
   get pending(): number {
     return this.#timers.length;
