@@ -56,6 +56,32 @@ export function isCloudRunHost(host: string): boolean {
   return isWithin(toBareHost(host.replace(/:\d+$/, '')), 'run.app');
 }
 
+/** A person's ID token, which is for the OAuth client they signed in with, whatever was asked for. */
+export interface OtherAudience {
+  /** The audience asked for. */
+  readonly asked: string;
+  /** The token's `aud`. */
+  readonly actual: string;
+  readonly identity: string | undefined;
+}
+
+/** What to know about an ID token that is for another audience than the one asked for. */
+export function explainOtherAudience({ asked, actual, identity }: OtherAudience): AudienceWarning {
+  const whose = identity === undefined ? 'The ID token' : `The ID token of ${identity}`;
+  const reach = isOAuthClientId(asked)
+    ? 'Identity-Aware Proxy does not take it'
+    : 'Cloud Run takes it; Identity-Aware Proxy and services that check the audience themselves do not';
+  return {
+    message: `${whose} is for ${actual}, not for ${asked}: Google gives people tokens for the OAuth client they signed in with. ${reach}.`,
+    hint: 'Act as a service account: { kind: impersonate, account: NAME@PROJECT.iam.gserviceaccount.com }',
+  };
+}
+
+/** Whether an audience is an OAuth client: that of a service behind Identity-Aware Proxy. */
+export function isOAuthClientId(audience: string): boolean {
+  return /^[\w-]+\.apps\.googleusercontent\.com$/.test(audience);
+}
+
 function inferFunctionAudience(base: string, basePath: string): InferredAudience {
   const name = basePath.split('/')[1] ?? '';
   if (name !== '') return { audience: `${base}/${name}` };

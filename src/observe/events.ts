@@ -17,10 +17,24 @@ export interface ExchangeRecord {
   readonly totalMs: number;
   /** How old the token was that went with it; undefined without one. */
   readonly tokenAgeMs: number | undefined;
+  /** Why Google, and not the application, refused it; undefined where it didn't. */
+  readonly refusal: RefusalRecord | undefined;
+  /** Sent a second time with a new token, as the first one was refused. */
+  readonly isReplay: boolean;
   /** Names of response headers dropped because they held the token. */
   readonly leakedHeaders: readonly string[] | undefined;
   /** An unexpected failure of the proxy itself, for the log only. */
   readonly cause: unknown;
+}
+
+/** A refusal by Google, explained. */
+export interface RefusalRecord {
+  /** Who refused: `google-front-end`, `iap`. */
+  readonly by: string;
+  /** Stable name of the reason. */
+  readonly cause: string;
+  readonly message: string;
+  readonly hint: string | undefined;
 }
 
 /** Receives what happens. Everything that observes - log, metrics - implements this and nothing else. */

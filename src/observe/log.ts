@@ -13,6 +13,8 @@ export interface LogOptions {
   readonly colour: boolean;
   /** Only warnings and errors. */
   readonly quiet: boolean;
+  /** Milliseconds on a monotonic clock; the process's own if left out. */
+  readonly monotonicMs?: () => number;
 }
 
 /** What the program says while it runs. No line holds a header, a body, a query value or a token. */
@@ -42,18 +44,34 @@ export async function createLog(options: LogOptions): Promise<Log> {
     },
     target,
   );
+  const isNews = createNewsGate(options.monotonicMs ?? (() => performance.now()));
   return {
     info: (message, fields) => logger.info(fields ?? {}, redactSecrets(message)),
     warn: (message, fields) => logger.warn(fields ?? {}, redactSecrets(message)),
     error: (message, fields) => logger.error(fields ?? {}, redactSecrets(message)),
-    observer: { onExchange: (record) => logExchange(logger, record) },
+    observer: { onExchange: (record) => logExchange(logger, record, isNews) },
     flush: () => {
       if ('flushSync' in destination) destination.flushSync();
     },
   };
 }
 
-function logExchange(logger: Logger, record: ExchangeRecord): void {
+/** An explanation is repeated after this long, not with every request that it explains. */
+const NEWS_MS = 60_000;
+
+/** Says whether something was not said within the last minute. */
+function createNewsGate(monotonicMs: () => number): (what: string) => boolean {
+  const saidMs = new Map<string, number>();
+  return (what) => {
+    const nowMs = monotonicMs();
+    const lastMs = saidMs.get(what);
+    if (lastMs !== undefined && nowMs - lastMs < NEWS_MS) return false;
+    saidMs.set(what, nowMs);
+    return true;
+  };
+}
+
+function logExchange(logger: Logger, record: ExchangeRecord, isNews: (what: string) => boolean): void {
   const fields = {
     requestId: record.requestId,
     method: record.method,
@@ -64,6 +82,9 @@ function logExchange(logger: Logger, record: ExchangeRecord): void {
     totalMs: round(record.totalMs),
     tokenAgeS: record.tokenAgeMs === undefined ? undefined : Math.round(record.tokenAgeMs / 1_000),
     error: record.error,
+    refusedBy: record.refusal?.by,
+    cause: record.refusal?.cause,
+    replayed: record.isReplay || undefined,
   };
   if (record.leakedHeaders !== undefined) {
     const names = record.leakedHeaders.join(', ');
@@ -72,7 +93,10 @@ function logExchange(logger: Logger, record: ExchangeRecord): void {
       `The upstream sent the token back in ${names}; dropped.`,
     );
   }
-  if (record.cause !== undefined) {
+  const { refusal } = record;
+  if (refusal !== undefined && isNews(`${record.route} ${refusal.cause}`)) {
+    logger.warn({ ...fields, hint: refusal.hint }, redactSecrets(refusal.message));
+  } else if (record.cause !== undefined) {
     logger.error({ ...fields, cause: describeCause(record.cause) }, record.message ?? 'internal error');
   } else if (record.error !== undefined && record.status >= 500) {
     logger.warn(fields, record.message ?? record.error);

@@ -30,7 +30,16 @@ function renderRequest(line: Readonly<Record<string, unknown>>, paint: Paint): s
   const details = timings.length === 0 ? '' : paint('dim', ` (${timings.join(', ')})`);
   const route = line.route === undefined ? '' : ` -> ${line.route}`;
   const why = line.error === undefined ? '' : `  ${line.error}: ${line.msg} [${line.requestId}]`;
-  return `${line.method} ${line.target} ${shown} ${line.totalMs} ms${details}${route}${why}`;
+  const refusal = line.refusedBy === undefined ? '' : `  ${renderRefusal(line, paint)}`;
+  return `${line.method} ${line.target} ${shown} ${line.totalMs} ms${details}${route}${why}${refusal}`;
+}
+
+/** Who refused, and what to do about it where that is said. */
+function renderRefusal(line: Readonly<Record<string, unknown>>, paint: Paint): string {
+  const who = `refused by ${line.refusedBy}: ${line.cause}`;
+  if (line.level !== 'warn') return paint('dim', who);
+  const fix = typeof line.hint === 'string' ? `\n         ${line.hint}` : '';
+  return paint('yellow', `${who}\n         ${line.msg}${fix}`);
 }
 
 function formatAge(seconds: number): string {

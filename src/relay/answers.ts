@@ -1,3 +1,4 @@
+import type { Refuser } from '../auth/refusal.ts';
 import type { ProxyError } from '../errors.ts';
 
 /** A complete response made by the proxy itself. */
@@ -79,6 +80,15 @@ export function toRawResponse(answer: Answer, reason: string): string {
   for (let i = 0; i + 1 < answer.lines.length; i += 2)
     head += `${answer.lines[i]}: ${answer.lines[i + 1]}\r\n`;
   return `${head}Connection: close\r\n\r\n${answer.body}`;
+}
+
+/**
+ * The `Proxy-Status` line (RFC 9209) for a refusal that is relayed: whose answer it is, and why where that is known.
+ * Without an `error` parameter, as the answer is not the proxy's own.
+ */
+export function toReceivedLine(status: number, by: Refuser, cause: string | undefined): readonly string[] {
+  const details = cause === undefined ? by : `${by}: ${cause}`;
+  return ['Proxy-Status', `gcp-bearer-proxy; received-status=${status}; details="${details}"`];
 }
 
 function ownLines(error: ProxyError, body: string): string[] {

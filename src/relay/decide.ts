@@ -146,7 +146,7 @@ const LONGEST_SHOWN_PATH = 200;
 
 /** Which header takes the token (see `header` in the README), by what the route says and the client sent. */
 export function placeToken(
-  route: Pick<Route, 'name' | 'tokens' | 'header' | 'isServerless'>,
+  route: Pick<Route, 'name' | 'tokens' | 'header' | 'spareHeader'>,
   facts: Pick<RequestFacts, 'authorizationCount'>,
 ): Placement {
   const placement = choosePlacement(route, facts.authorizationCount);
@@ -160,7 +160,7 @@ export function placeToken(
 }
 
 function choosePlacement(
-  route: Pick<Route, 'tokens' | 'header' | 'isServerless'>,
+  route: Pick<Route, 'tokens' | 'header' | 'spareHeader'>,
   authorizationCount: number,
 ): Placement {
   if (route.tokens === undefined) return { header: undefined, keepAuthorization: true };
@@ -172,8 +172,8 @@ function choosePlacement(
     case 'proxy-authorization':
       return { header: 'Proxy-Authorization', keepAuthorization: true };
     case 'auto':
-      return authorizationCount > 0 && route.isServerless
-        ? { header: 'X-Serverless-Authorization', keepAuthorization: true }
+      return authorizationCount > 0 && route.spareHeader !== undefined
+        ? { header: route.spareHeader, keepAuthorization: true }
         : { header: 'Authorization', keepAuthorization: false };
   }
 }
@@ -195,7 +195,7 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
       placement.header === undefined || token === undefined
         ? undefined
         : { header: placement.header, bearer: token.bearer },
-    quotaProject: token?.quotaProject,
+    quotaProject: route.quotaProject ?? token?.quotaProject,
     forwardedFor: head.peer,
     forwardedHost: forward.forwardedHost,
     forwardedProto: head.scheme,

@@ -1,10 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
 import type { Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
-import { type Answer, toAskAnswer, toErrorAnswer, toServerOptionsAnswer } from './answers.ts';
+import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
 import { composeHead, type Decision, decide, type Forward, type RequestHead } from './decide.ts';
+import {
+  isRefusal,
+  isScreened,
+  RefusalScreen,
+  type RefusedRequest,
+  type Screened,
+} from './refusal-screen.ts';
 import { toClientHead } from './response-head.ts';
 import type { Site } from './site.ts';
 import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
@@ -19,6 +27,8 @@ export interface ExchangeContext {
   isDraining(): boolean;
   /** Milliseconds on a monotonic clock. */
   monotonicMs(): number;
+  /** Milliseconds since the epoch. */
+  wallMs(): number;
 }
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
@@ -54,6 +64,9 @@ export class Exchange implements Receiver {
   #error: ProxyError | undefined;
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
+  #screen: RefusalScreen | undefined;
+  #isReplay = false;
+  #refusal: Diagnosis | undefined;
 
   constructor(
     context: ExchangeContext,
@@ -146,8 +159,49 @@ export class Exchange implements Receiver {
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
     if (this.#isOver) return;
     this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
+    const refused = isRefusal(status) ? this.#toRefusedRequest() : undefined;
+    if (refused === undefined) {
+      this.#begin(status, reason, rawLines);
+    } else if (isScreened(status, rawLines)) {
+      const head = { status, reason, lines: rawLines };
+      const onScreened = (screened: Screened): void => this.#onScreened(refused.forward, screened);
+      this.#screen = new RefusalScreen(head, refused, onScreened);
+    } else {
+      this.#begin(status, reason, rawLines, status === 404 ? undefined : 'application');
+    }
+  }
+
+  /** The request at hand, if it went with a token. */
+  #toRefusedRequest(): RefusedRequest | undefined {
+    const [forward, token] = [this.#forward, this.#token];
+    const tokens = forward?.route.tokens;
+    if (forward === undefined || token === undefined || tokens === undefined) return undefined;
+    return { forward, tokens, token, isReplay: this.#isReplay, wallMs: this.#context.wallMs() };
+  }
+
+  #onScreened(forward: Forward, screened: Screened): void {
+    if (this.#isOver) return;
+    this.#screen = undefined;
+    if (screened.kind === 'replay') {
+      if (!screened.isComplete) this.#sending?.abort();
+      this.#isReplay = true;
+      this.#send(forward, screened.token);
+      return;
+    }
+    const { head, chunks, isComplete, by, diagnosis } = screened;
+    this.#refusal = diagnosis;
+    this.#begin(head.status, head.reason, head.lines, by);
+    let wantsMore = true;
+    for (const chunk of chunks) wantsMore = this.onData(chunk);
+    if (isComplete) this.onEnd();
+    else if (wantsMore) this.#sending?.resume();
+  }
+
+  /** Sends the response's head. `by` is said to the client where the request was refused. */
+  #begin(status: number, reason: string, rawLines: readonly string[], by?: Refuser): void {
     const token = this.#token?.value;
     const head = toClientHead(rawLines, status, token);
+    if (by !== undefined) head.lines.push(...toReceivedLine(status, by, this.#refusal?.cause));
     this.#leaked = head.leaked;
     this.#contentLength = head.contentLength;
     if (this.#context.isDraining()) this.#response.shouldKeepAlive = false;
@@ -179,6 +233,10 @@ export class Exchange implements Receiver {
 
   onData(chunk: Buffer): boolean {
     if (this.#isOver) return true;
+    if (this.#screen !== undefined) {
+      this.#screen.onData(chunk);
+      return this.#screen === undefined;
+    }
     if (!this.#hasBody) {
       this.#hasBody = true;
       if (this.#contentLength === chunk.length && chunk.length <= SINGLE_WRITE_BYTES) {
@@ -193,6 +251,10 @@ export class Exchange implements Receiver {
 
   onEnd(): void {
     if (this.#isOver) return;
+    if (this.#screen !== undefined) {
+      this.#screen.onEnd();
+      return;
+    }
     if (!this.#response.writableEnded) this.#response.end();
     this.#conclude();
   }
@@ -253,6 +315,8 @@ export class Exchange implements Receiver {
       upstreamMs: this.#upstreamMs,
       totalMs: this.#context.monotonicMs() - this.#startMs,
       tokenAgeMs: this.#token?.ageMs(),
+      refusal: this.#refusal,
+      isReplay: this.#isReplay,
       leakedHeaders: this.#leaked,
       cause,
     });

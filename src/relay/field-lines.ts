@@ -30,3 +30,10 @@ export function namesInConnection(connection: string): ReadonlySet<string> | und
   const names = connection.split(',').map((name) => name.trim().toLowerCase());
   return new Set(names.filter((name) => name !== ''));
 }
+
+/** The value of the first field line of this name (lower case). */
+export function findValue(lines: FieldLines, lowerName: string): string | undefined {
+  for (let i = 0; i + 1 < lines.length; i += 2)
+    if (lines[i]?.toLowerCase() === lowerName) return lines[i + 1];
+  return undefined;
+}

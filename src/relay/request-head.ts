@@ -131,6 +131,9 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
   };
 }
 
+/** Names the project to bill; there may be one of it. https://cloud.google.com/docs/quotas/set-quota-project */
+const QUOTA_PROJECT = 'x-goog-user-project';
+
 /** Headers a token can travel in. */
 export type CredentialHeader = 'Authorization' | 'X-Serverless-Authorization' | 'Proxy-Authorization';
 
@@ -170,6 +173,7 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
     }
     if (connectionNames?.has(name.toLowerCase())) continue;
     if (remove?.has(name.toLowerCase())) continue;
+    if (add.quotaProject !== undefined && name.toLowerCase() === QUOTA_PROJECT) continue;
     out.push(name, lines[i + 1] as string);
   }
   out.push('X-Forwarded-For', add.forwardedFor);

@@ -28,8 +28,10 @@ export interface Route extends PathMapping {
   /** Undefined for routes that send no token. */
   readonly tokens: TokenSource | undefined;
   readonly header: HeaderMode;
-  /** Whether the upstream takes its token from `X-Serverless-Authorization` and leaves `Authorization` to the application. */
-  readonly isServerless: boolean;
+  /** Where the upstream looks for its token first, leaving `Authorization` to the application; undefined: nowhere else. */
+  readonly spareHeader: 'X-Serverless-Authorization' | 'Proxy-Authorization' | undefined;
+  /** Project to bill, over the credential's own. */
+  readonly quotaProject: string | undefined;
   readonly timeout: TimeoutConfig;
   /** Lower-case names dropped from requests; undefined when there are none. */
   readonly removeHeaders: ReadonlySet<string> | undefined;

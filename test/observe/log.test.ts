@@ -26,6 +26,8 @@ const record: ExchangeRecord = {
   upstreamMs: 37.04,
   totalMs: 38.26,
   tokenAgeMs: 720_400,
+  refusal: undefined,
+  isReplay: false,
   leakedHeaders: undefined,
   cause: undefined,
 };

@@ -80,7 +80,7 @@ test('the token goes into Authorization, and steps aside for the client’s own 
   const cases: [string, Partial<RequestHead>, Partial<Route>, string, string[]][] = [
     ['auto, none sent', {}, {}, 'authorization', ['Bearer token']],
     ['auto, one sent', withAuthorization, {}, 'x-serverless-authorization', ['Bearer theirs']],
-    ['auto, not Cloud Run', withAuthorization, { isServerless: false }, 'authorization', ['Bearer token']],
+    ['auto, not Cloud Run', withAuthorization, { spareHeader: undefined }, 'authorization', ['Bearer token']],
     ['authorization', withAuthorization, { header: 'authorization' }, 'authorization', ['Bearer token']],
     ['serverless', {}, { header: 'x-serverless-authorization' }, 'x-serverless-authorization', []],
     ['IAP', withAuthorization, { header: 'proxy-authorization' }, 'proxy-authorization', ['Bearer theirs']],
