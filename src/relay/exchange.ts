@@ -147,6 +147,7 @@ export class Exchange implements Receiver {
           target: forward.target,
           lines,
           body: toBody(forward, this.#request),
+          expectsContinue: false,
           timeout: forward.route.timeout,
         },
         this,
@@ -155,6 +156,8 @@ export class Exchange implements Receiver {
       this.#fail(error);
     }
   }
+
+  onInterim(): void {}
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
     if (this.#isOver) return;
@@ -193,7 +196,7 @@ export class Exchange implements Receiver {
     this.#begin(head.status, head.reason, head.lines, by);
     let wantsMore = true;
     for (const chunk of chunks) wantsMore = this.onData(chunk);
-    if (isComplete) this.onEnd();
+    if (isComplete) this.onEnd([]);
     else if (wantsMore) this.#sending?.resume();
   }
 
@@ -249,7 +252,7 @@ export class Exchange implements Receiver {
     return false;
   }
 
-  onEnd(): void {
+  onEnd(_trailers: readonly string[]): void {
     if (this.#isOver) return;
     if (this.#screen !== undefined) {
       this.#screen.onEnd();
@@ -325,7 +328,8 @@ export class Exchange implements Receiver {
 
 function toBody({ framing, facts }: Forward, stream: IncomingMessage): UpstreamRequest['body'] {
   if (framing === 'none') return null;
-  return { stream, length: framing === 'length' ? Number(facts.contentLength) : undefined };
+  const length = framing === 'length' ? Number(facts.contentLength) : undefined;
+  return { stream, length, trailers: () => stream.rawTrailers };
 }
 
 function flushHead(exchange: Exchange): void {

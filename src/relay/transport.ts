@@ -19,8 +19,18 @@ export interface UpstreamRequest {
   /** All field lines but those that frame the body: these are added here. */
   readonly lines: readonly string[];
   /** Null for a request without a body; `length` is in bytes, undefined where it isn't known. */
-  readonly body: { readonly stream: Readable; readonly length: number | undefined } | null;
+  readonly body: RequestBody | null;
+  /** The client waits for `100 Continue`: the body is sent once the upstream asks for it, or answers otherwise. */
+  readonly expectsContinue: boolean;
   readonly timeout: TimeoutConfig;
+}
+
+export interface RequestBody {
+  readonly stream: Readable;
+  /** In bytes; undefined where it isn't known. */
+  readonly length: number | undefined;
+  /** Field lines of the trailer section; known, and asked for, once the stream has ended. */
+  trailers(): readonly string[];
 }
 
 /** A request under way. */
@@ -31,12 +41,18 @@ export interface Sending {
   resume(): void;
 }
 
-/** Called back in this order: `onHead` once, `onData` any number of times, then `onEnd`; or at any point `onError`. */
+/**
+ * Called back in this order: `onInterim` any number of times, `onHead` once, `onData` any number of times, then `onEnd`; or
+ * at any point `onError`.
+ */
 export interface Receiver {
+  /** `100 Continue`, `103 Early Hints` and others below 200 but 101 (RFC 9110, section 15.2). */
+  onInterim(status: number, lines: readonly string[]): void;
   onHead(status: number, reason: string, lines: readonly string[]): void;
   /** @returns false to be sent no more until `resume` */
   onData(chunk: Buffer): boolean;
-  onEnd(): void;
+  /** @param trailers field lines of the trailer section; empty when there is none */
+  onEnd(trailers: readonly string[]): void;
   onError(error: ProxyError): void;
 }
 
@@ -191,7 +207,7 @@ class Carriage implements Errand, Sending {
   onComplete(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#receiver.onEnd();
+    this.#receiver.onEnd([]);
   }
 
   failed(cause: unknown, connection: UpstreamConnection): void {
