@@ -1,4 +1,4 @@
-import { inferAudience, isCloudRunHost } from './auth/audience.ts';
+import { inferAudience, isCloudRunHost, isOAuthClientId } from './auth/audience.ts';
 import { createCredentials } from './auth/credentials/index.ts';
 import type { TokenCache } from './auth/token-cache.ts';
 import type { Credential, GoogleEndpoints, TokenRequest, TokenSource } from './auth/token-source.ts';
@@ -6,13 +6,16 @@ import type { Clock } from './clock.ts';
 import type { Config, ConfigWarning, RouteConfig } from './config/config.ts';
 import type { Emulator } from './emulator/emulator.ts';
 import { ProxyError } from './errors.ts';
+import { checkForwardProxies } from './forward-proxy.ts';
+import { trustCertificates } from './trust.ts';
 
 /** A configured route with everything it rests on found: where it goes, as whom, with which token. */
 export interface AssembledRoute {
   readonly config: RouteConfig;
   /** `https://host[:port]`. */
   readonly origin: string;
-  readonly isServerless: boolean;
+  /** Where the upstream looks for its token besides `Authorization`. */
+  readonly spareHeader: 'X-Serverless-Authorization' | 'Proxy-Authorization' | undefined;
   /** Undefined for routes that send no token. */
   readonly credential: Credential | undefined;
   readonly request: TokenRequest | undefined;
@@ -44,20 +47,23 @@ export interface AssembleOptions {
  */
 export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const { config, cache, clock, env } = options;
+  if (config.caFile !== undefined) await trustCertificates(config.caFile);
+  checkForwardProxies(findTargets(config), env);
   const services = config.routes.flatMap(({ upstream }) =>
     upstream.kind === 'emulator' ? [upstream.service] : [],
   );
   const emulator = services.length === 0 ? undefined : await startEmulator(services, clock);
-  const real = createCredentials(config.credentials, { endpoints: {}, env, clock });
+  const { tokenTimeoutMs: timeoutMs, universeDomain } = config.google;
+  const common = { env, clock, timeoutMs, universeDomain };
+  const real = createCredentials(config.credentials, { ...common, endpoints: {} });
   const emulated =
-    emulator && createCredentials(config.credentials, { endpoints: toEndpoints(emulator), env, clock });
+    emulator && createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
 
   const warnings: ConfigWarning[] = [...config.warnings];
   const routes = config.routes.map((route): AssembledRoute => {
-    const { upstream, token } = route;
+    const { upstream } = route;
     const isEmulated = upstream.kind === 'emulator';
     const origin = isEmulated ? serviceUrl(emulator, upstream.service) : upstream.origin;
-    const isServerless = isEmulated || isCloudRunHost(new URL(origin).hostname);
     const credential = (isEmulated ? emulated : real)?.[route.credentials];
     if (credential === undefined) {
       throw new ProxyError(
@@ -65,32 +71,14 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
         `Route ${route.name} names unknown credentials "${route.credentials}".`,
       );
     }
-    if (token.kind === 'none') {
-      return {
-        config: route,
-        origin,
-        isServerless,
-        credential: undefined,
-        request: undefined,
-        tokens: undefined,
-      };
-    }
-    let request: TokenRequest;
-    if (token.kind === 'access') request = { kind: 'access', scopes: token.scopes };
-    else if (token.audience !== undefined) request = { kind: token.kind, audience: token.audience };
-    else {
-      const inferred = inferAudience({ origin, basePath: upstream.basePath });
-      if (inferred.warning !== undefined) warnings.push({ route: route.name, ...inferred.warning });
-      request = { kind: 'id', audience: inferred.audience };
-    }
-    return {
-      config: route,
-      origin,
-      isServerless,
-      credential,
-      request,
-      tokens: cache.source(credential, request),
-    };
+    const request =
+      credential.kind === 'none'
+        ? undefined
+        : toTokenRequest(route, origin, (warning) => warnings.push(warning));
+    const spareHeader = findSpareHeader(origin, request, isEmulated);
+    const found = { config: route, origin, spareHeader };
+    if (request === undefined) return { ...found, credential: undefined, request, tokens: undefined };
+    return { ...found, credential, request, tokens: cache.source(credential, request) };
   });
 
   return {
@@ -102,6 +90,41 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
       await emulator?.close();
     },
   };
+}
+
+/** What a route's token is asked for; undefined for routes that send none. */
+function toTokenRequest(
+  { name, token, upstream }: RouteConfig,
+  origin: string,
+  warn: (warning: ConfigWarning) => void,
+): TokenRequest | undefined {
+  if (token.kind === 'none') return undefined;
+  if (token.kind === 'access') return { kind: 'access', scopes: token.scopes };
+  if (token.audience !== undefined) return { kind: token.kind, audience: token.audience };
+  const inferred = inferAudience({ origin, basePath: upstream.basePath });
+  if (inferred.warning !== undefined) warn({ route: name, ...inferred.warning });
+  return { kind: 'id', audience: inferred.audience };
+}
+
+/**
+ * Where the upstream looks for its token before it looks at `Authorization`, so that a client's own can stay there.
+ * https://cloud.google.com/run/docs/authenticating/service-to-service
+ * https://cloud.google.com/iap/docs/authentication-howto
+ */
+function findSpareHeader(
+  origin: string,
+  request: TokenRequest | undefined,
+  isEmulated: boolean,
+): AssembledRoute['spareHeader'] {
+  if (request?.kind === 'jwt' || (request?.kind === 'id' && isOAuthClientId(request.audience)))
+    return 'Proxy-Authorization';
+  return isEmulated || isCloudRunHost(new URL(origin).hostname) ? 'X-Serverless-Authorization' : undefined;
+}
+
+/** Hosts outside of this machine that will be asked: the upstreams, and Google. */
+function findTargets({ routes, google }: Config): readonly URL[] {
+  const origins = routes.flatMap(({ upstream }) => (upstream.kind === 'url' ? [upstream.origin] : []));
+  return [...origins, `https://oauth2.${google.universeDomain}`].map((origin) => new URL(origin));
 }
 
 async function startEmulator(services: readonly string[], clock: Clock): Promise<Emulator> {
@@ -119,6 +142,7 @@ function serviceUrl(emulator: Emulator | undefined, service: string): string {
 function toEndpoints(emulator: Emulator): GoogleEndpoints {
   return {
     apisUrl: emulator.google.url,
+    awsMetadataUrl: emulator.federation.awsMetadataUrl,
     metadataHost: emulator.google.metadataHost,
     applicationDefault: emulator.credentials.serviceAccount,
   };

@@ -110,16 +110,36 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
       },
     )
     .command(
-      'check [routes..]',
-      'explain the configuration and every mistake in it',
+      ['check [routes..]', 'doctor'],
+      'explain configuration, identity, token and upstream of each route, and what to fix',
       (y) =>
         withConfigFlags(y)
-          .positional('routes', { type: 'string', array: true, describe: 'as for start' })
-          .option('json', { type: 'boolean', default: false, describe: 'for scripts' }),
+          .positional('routes', {
+            type: 'string',
+            array: true,
+            describe: 'names of configured routes (all if left out), or routes to make, as for start',
+          })
+          .option('json', { type: 'boolean', default: false, describe: 'one document, for scripts' })
+          .option('offline', {
+            type: 'boolean',
+            default: false,
+            describe: 'only the configuration: asks nobody and sends nothing',
+          })
+          .example('$0 check', 'every route of proxy.yaml')
+          .example('$0 check /orders', 'one of them')
+          .epilogue(
+            'Sends each upstream two GET requests for its base path, one with the token and one without.\n' +
+              'Exit codes: 0 all is well, 1 an upstream refuses or can’t be reached, 3 configuration, 4 credentials.',
+          ),
       async (argv) => {
         const { runCheck } = await import('./commands/check.ts');
         code = await runCheck(
-          { ...toConfigFlags(argv), json: argv.json, positionals: argv.routes ?? [] },
+          {
+            ...toConfigFlags(argv),
+            json: argv.json,
+            offline: argv.offline,
+            positionals: argv.routes ?? [],
+          },
           io,
         );
       },
@@ -247,6 +267,11 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'port to listen on; 0 for any free one',
     })
     .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of the admin port, or off' })
+    .option('ca-file', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'PEM file of certificates to trust besides the usual ones',
+    })
     .option('allow-unauthenticated-clients', {
       type: 'boolean',
       describe: 'listen beyond loopback although anyone there then acts as you',
@@ -258,6 +283,7 @@ interface ParsedFlags {
   readonly listen: string[] | undefined;
   readonly port: number | undefined;
   readonly admin: string | undefined;
+  readonly caFile: string | undefined;
   readonly allowUnauthenticatedClients: boolean | undefined;
 }
 
@@ -266,6 +292,7 @@ function toConfigFlags({
   listen,
   port,
   admin,
+  caFile,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
   const checkedPort = checkPort(port);
@@ -274,6 +301,7 @@ function toConfigFlags({
     ...(listen !== undefined && { listen }),
     ...(checkedPort !== undefined && { port: checkedPort }),
     ...(admin !== undefined && { admin }),
+    ...(caFile !== undefined && { caFile }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
 }
@@ -303,10 +331,12 @@ const FLAGS = [
   'listen',
   'port',
   'admin',
+  'ca-file',
   'allow-unauthenticated-clients',
   'json-ready',
   'quiet',
   'json',
+  'offline',
   'access',
   'scopes',
   'credentials',

@@ -1,12 +1,15 @@
 import type { AddressInfo } from 'node:net';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
+import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
 import { createTokenCache } from './auth/token-cache.ts';
 import type { TokenEvent } from './auth/token-events.ts';
-import type { TokenRequest, TokenStatus } from './auth/token-source.ts';
+import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { compileRoute } from './compile-route.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
+import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import type { Observer } from './observe/events.ts';
 import { listen } from './relay/listen.ts';
@@ -55,6 +58,8 @@ export interface RouteSummary {
   readonly credential: string | undefined;
   /** The state of its token; undefined for routes that send none. */
   status(): TokenStatus | undefined;
+  /** Something to know about the token held. */
+  tokenWarning(): AudienceWarning | undefined;
 }
 
 const DRAIN_MS = 10_000;
@@ -66,7 +71,12 @@ const DRAIN_MS = 10_000;
  */
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { config, clock = systemClock, observer, env = process.env } = options;
-  const cache = createTokenCache({ clock, ...(options.onToken && { onEvent: options.onToken }) });
+  const { tokenTimeoutMs: mintTimeoutMs } = config.google;
+  const cache = createTokenCache({
+    clock,
+    mintTimeoutMs,
+    ...(options.onToken && { onEvent: options.onToken }),
+  });
   const assembly = await assemble({ config, cache, clock, env });
   const transports = new Map<string, Transport>();
   const gate = createGate({
@@ -74,7 +84,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
-  const site = createSite(gate, assembly.routes, transports);
+  const site = createSite(gate, assembly.routes, transports, env);
   let isDraining = false;
   const listener = await listen(config.listen, {
     site: () => site,
@@ -82,6 +92,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     observer,
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
+    wallMs: () => clock.now().wallMs,
   }).catch(async (error: unknown) => {
     cache.close();
     await assembly.close();
@@ -129,30 +140,17 @@ function createSite(
   gate: Gate,
   assembled: readonly AssembledRoute[],
   transports: Map<string, Transport>,
+  env: ProxyEnvironment,
 ): Site {
-  const routes = assembled.map(({ config, origin, isServerless, tokens }): Route => {
+  const routes = assembled.map((route): Route => {
+    const { config, origin } = route;
     const { connectMs } = config.timeout;
     const key = `${origin} ${connectMs}`;
-    const transport = transports.get(key) ?? createTransport({ origin, connectTimeoutMs: connectMs });
+    const forwardProxy = findForwardProxy(new URL(origin), env);
+    const transport =
+      transports.get(key) ?? createTransport({ origin, connectTimeoutMs: connectMs, forwardProxy });
     transports.set(key, transport);
-    const { set, remove } = config.headers;
-    const replaced = [...remove, ...Object.keys(set)];
-    return {
-      name: config.name,
-      host: config.host,
-      path: config.path,
-      stripPath: config.stripPath,
-      basePath: config.upstream.basePath,
-      upstreamOrigin: origin,
-      upstreamHost: new URL(origin).host,
-      tokens,
-      header: config.header,
-      isServerless,
-      timeout: config.timeout,
-      removeHeaders: replaced.length === 0 ? undefined : new Set(replaced),
-      setHeaders: Object.entries(set).flat(),
-      transport,
-    };
+    return compileRoute(route, transport);
   });
   return { gate, routes: createRouteTable(routes), routeNames: routes.map(({ name }) => name) };
 }
@@ -190,7 +188,15 @@ function summarize(
     token: request,
     credential: credential?.describe(),
     status: () => tokens?.status(),
+    tokenWarning: () => findTokenWarning(tokens),
   };
+}
+
+function findTokenWarning(tokens: TokenSource | undefined): AudienceWarning | undefined {
+  const held = tokens?.current();
+  if (held?.otherAudience === undefined || tokens?.request.kind !== 'id') return undefined;
+  const { identity, otherAudience: actual } = held;
+  return explainOtherAudience({ asked: tokens.request.audience, actual, identity });
 }
 
 function toUrl(host: string, port: number): string {

@@ -32,7 +32,7 @@ const IMPORTS: readonly Import[] = FILES.flatMap((from) => {
 });
 
 /** The files every room may build on. */
-const GROUND = ['errors.ts', 'clock.ts', 'loopback.ts'];
+const GROUND = ['errors.ts', 'clock.ts', 'loopback.ts', 'forward-proxy.ts', 'trust.ts'];
 
 /** The room a source file is in: its folder under `src`, or `top` for the files beside the folders. */
 function roomOf(file: string): string {
@@ -51,9 +51,10 @@ const MAY_IMPORT: Readonly<
   auth: { code: ['ground'], types: ['config'] },
   observe: { code: ['ground'], types: [] },
   emulator: { code: ['ground'], types: [] },
-  relay: { code: ['ground', 'gate', 'routing', 'observe'], types: ['auth', 'config'] },
+  relay: { code: ['ground', 'gate', 'routing', 'auth', 'observe'], types: ['config'] },
+  check: { code: ['ground', 'routing', 'auth', 'relay'], types: [] },
   admin: { code: ['ground', 'relay'], types: ['auth', 'config', 'gate'] },
-  commands: { code: ['ground', 'config', 'auth', 'observe', 'emulator', 'top'], types: [] },
+  commands: { code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'top'], types: [] },
 };
 
 test('rooms import only from the rooms below them', () => {

@@ -8,6 +8,8 @@ export interface MintFailure {
   readonly status: number | undefined;
   /** `invalid_grant`, `PERMISSION_DENIED`, or a code such as `ECONNREFUSED`. */
   readonly reason: string | undefined;
+  /** `invalid_rapt`: the organization wants people to log in again. */
+  readonly subtype: string | undefined;
   /** One line of explanation, where there is one. */
   readonly detail: string | undefined;
   /** Who answered, or didn't. */
@@ -18,14 +20,24 @@ export interface MintFailure {
   readonly retryAfterMs: number | undefined;
   /** There was no answer at all. */
   readonly unreachable: boolean;
+  /** A metadata server of Google's answered, and not something else in its place. */
+  readonly isMetadataServer: boolean;
 }
+
+/** What a kind of credential has to say about a failure: the command or line that helps, or more than that. */
+export type Advice =
+  | string
+  | {
+      /** Said in place of what was answered. The failure then stands until somebody acts. */
+      readonly because: string;
+      readonly hint: string | undefined;
+    };
 
 export interface MintSubject {
   readonly request: TokenRequest;
   /** What the credential says of itself. */
   readonly credential: string;
-  /** What to do about it, as far as the kind of credential knows. */
-  readonly advise: (failure: MintFailure) => string | undefined;
+  readonly advise: (failure: MintFailure) => Advice | undefined;
   readonly localNowMs: number;
 }
 
@@ -35,8 +47,12 @@ const MAX_DETAIL_LENGTH = 240;
 const MAX_CLOCK_OFFSET_MS = 60_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
-const NO_DEFAULT_CREDENTIALS = /^Could not load the default credentials/;
+/** What a client sent, in an answer that repeats it: as JSON, or as a form. */
+const SECRET_FIELDS =
+  /\b((?:client_secret|private_key|assertion|(?:access|id|refresh|subject)_token)["']?\s*[:=]\s*["']?)[^\s"',&}]+/g;
 const API_DISABLED = /SERVICE_DISABLED|has not been used in project|it is disabled/;
+/** A code of Node's, such as `ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED`. */
+const CODE = /^E[A-Z0-9_]{1,80}$/;
 /** What a TLS handshake says when a company's proxy looks into it. */
 const CERTIFICATE_CODES = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
 
@@ -46,19 +62,39 @@ const CERTIFICATE_CODES = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
  */
 export function toMintError(thrown: unknown, subject: MintSubject): ProxyError {
   const failure = readFailure(thrown);
+  const cause = toScrubbedCause(thrown, failure);
+  const advice = adviseGenerally(failure, subject.localNowMs) ?? subject.advise(failure);
+  if (typeof advice === 'object') return toStandingError(subject, advice.because, advice.hint, cause);
   const temporary = failure.unreachable || isTemporary(failure.status);
-  const message = `Could not get ${describeRequest(subject.request)} from ${subject.credential}: ${withoutStop(explain(failure))}.`;
-  return new ProxyError(temporary ? 'token_unavailable' : 'credentials_invalid', message, {
-    hint: adviseGenerally(failure, subject.localNowMs) ?? subject.advise(failure),
-    cause: toScrubbedCause(thrown, failure),
-    retryAfterMs: failure.retryAfterMs,
-  });
+  return new ProxyError(
+    temporary ? 'token_unavailable' : 'credentials_invalid',
+    toSentence(subject, withoutStop(explain(failure))),
+    { hint: advice, cause, retryAfterMs: failure.retryAfterMs },
+  );
+}
+
+/** A mint that can't be, and stays so until somebody acts. `because` completes a sentence and quotes no secret. */
+export function toStandingError(
+  subject: Pick<MintSubject, 'request' | 'credential'>,
+  because: string,
+  hint?: string,
+  cause?: Error,
+): ProxyError {
+  return new ProxyError('credentials_invalid', toSentence(subject, because), { hint, cause });
+}
+
+function toSentence(
+  { request, credential }: Pick<MintSubject, 'request' | 'credential'>,
+  because: string,
+): string {
+  return `Could not get ${describeRequest(request)} from ${credential}: ${because}.`;
 }
 
 /** One bounded line without anything that looks like a token, key or secret. */
 export function scrub(text: string): string {
   const line = text
     .replace(/-----BEGIN[\s\S]*/g, '[removed]')
+    .replace(SECRET_FIELDS, '$1[removed]')
     .replace(/\beyJ[\w-]*(\.[\w-]*)*|\bya29\.[\w.-]+|\b1\/\/[\w-]+|\bGOCSPX-[\w-]+|[\w-]{40,}/g, '[removed]')
     .replace(/[^\x20-\x7e]+/g, ' ')
     .replace(/ {2,}/g, ' ')
@@ -78,10 +114,11 @@ function readFailure(thrown: unknown): MintFailure {
     issuerNowMs: parseDateMs(readHeader(response, 'date')),
     retryAfterMs: parseRetryAfterMs(readHeader(response, 'retry-after')),
     unreachable: !answered && url !== undefined,
+    isMetadataServer: readHeader(response, 'metadata-flavor') === 'Google',
   };
 }
 
-type Words = Pick<MintFailure, 'reason' | 'detail'>;
+type Words = Pick<MintFailure, 'reason' | 'subtype' | 'detail'>;
 
 /** An error as OAuth 2.0 (RFC 6749, section 5.2) or Google's APIs (https://google.aip.dev/193) word it. */
 function readAnswer(body: unknown): Words {
@@ -89,6 +126,7 @@ function readAnswer(body: unknown): Words {
   const oauth = typeof error === 'string';
   return {
     reason: toText(oauth ? error : read(error, 'status')),
+    subtype: toText(read(body, 'error_subtype')),
     detail: toText(oauth ? read(body, 'error_description') : read(error, 'message')),
   };
 }
@@ -98,13 +136,15 @@ function readThrown(thrown: unknown): Words {
   // These quote what they couldn't understand.
   const quoting = thrown instanceof TypeError || thrown instanceof SyntaxError;
   return {
-    reason: typeof code === 'string' ? toText(code) : undefined,
+    // Too long a word looks like a secret.
+    reason: typeof code === 'string' && CODE.test(code) ? code : toText(code),
+    subtype: undefined,
     detail: thrown instanceof Error && !quoting ? toText(thrown.message) : undefined,
   };
 }
 
 /** Google ends some of its sentences with a full stop. */
-function withoutStop(text: string): string {
+export function withoutStop(text: string): string {
   return text.endsWith('.') ? text.slice(0, -1) : text;
 }
 
@@ -112,7 +152,6 @@ function explain({ status, reason, detail, host = 'Google', unreachable }: MintF
   if (unreachable) return `${host} can't be reached (${reason ?? detail ?? 'no answer'})`;
   const words = [reason, detail].filter((word) => word !== undefined).join(': ');
   if (status !== undefined) return `${host} answered ${status}${words === '' ? '' : ` ${words}`}`;
-  if (detail !== undefined && NO_DEFAULT_CREDENTIALS.test(detail)) return 'there are none on this machine';
   return detail ?? 'the credential file or the answer could not be understood';
 }
 
@@ -161,9 +200,11 @@ function parseRetryAfterMs(header: string | undefined): number | undefined {
 }
 
 function readHeader(response: unknown, name: string): string | undefined {
+  // Not of the platform's class: the library's fetch brings its own.
   const headers = read(response, 'headers');
-  const value = headers instanceof Headers ? headers.get(name) : null;
-  return value ?? undefined;
+  const get = read(headers, 'get');
+  const value: unknown = typeof get === 'function' ? Reflect.apply(get, headers, [name]) : undefined;
+  return typeof value === 'string' ? value : undefined;
 }
 
 function read(value: unknown, key: string): unknown {

@@ -29,31 +29,35 @@ export function toBadAnswer(
 }
 
 /**
- * An ID token with what its claims say about it.
- * @throws ProxyError `credentials_invalid` for anything that isn't an ID token
+ * An ID token, or a JWT that a service account signed itself, with what its claims say about it.
+ * @throws ProxyError `credentials_invalid` for anything that isn't such a token
  */
 export function toMintedIdToken(
   value: unknown,
-  request: TokenRequest & { readonly kind: 'id' },
+  request: TokenRequest & { readonly kind: 'id' | 'jwt' },
   credential: string,
   issuerNowMs: number | undefined,
 ): MintedToken {
   if (typeof value !== 'string' || value === '')
-    throw toBadAnswer(request, credential, 'it holds no ID token');
+    throw toBadAnswer(request, credential, `it holds no ${request.kind === 'id' ? 'ID token' : 'JWT'}`);
   let claims: JwtClaims;
   try {
     claims = decodeClaims(value);
   } catch (error) {
     throw toBadAnswer(request, credential, error instanceof Error ? error.message : 'it is not a JWT');
   }
-  const { exp, iat, aud, email } = claims;
+  const { exp, iat, aud, email, iss } = claims;
+  const identity = request.kind === 'id' ? email : iss;
   if (!isSeconds(exp)) throw toBadAnswer(request, credential, 'it has no "exp" claim');
+  // People get ID tokens for another audience than they ask for; what was signed is what was asked for.
+  if (request.kind === 'jwt' && aud !== request.audience)
+    throw toBadAnswer(request, credential, 'it is for another audience');
   return {
     value,
     expiresAtMs: exp * 1000,
     issuedAtMs: isSeconds(iat) ? iat * 1000 : undefined,
     issuerNowMs,
-    identity: typeof email === 'string' ? email : undefined,
+    identity: typeof identity === 'string' ? identity : undefined,
     quotaProject: undefined,
     audience: typeof aud === 'string' ? aud : undefined,
   };

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import type { ConfigWarning } from '../config/config.ts';
 import type { RouteSummary, RunningProxy } from '../proxy.ts';
 
 export interface BannerOptions {
@@ -33,14 +34,21 @@ export function renderBanner({ proxy, version, source, colour }: BannerOptions):
     }
   }
   if (proxy.adminUrl !== undefined) lines.push('', `  ${paint('dim', 'admin')}  ${proxy.adminUrl}`);
-  if (proxy.warnings.length > 0) lines.push('');
-  for (const { route, message, hint } of proxy.warnings) {
+  const warnings = [...proxy.warnings, ...proxy.routes.flatMap(toTokenWarning)];
+  if (warnings.length > 0) lines.push('');
+  for (const { route, message, hint } of warnings) {
     lines.push(`  ${paint('yellow', 'warning')}  ${route === undefined ? '' : `${route}: `}${message}`);
     if (hint !== undefined) lines.push(`           ${hint}`);
   }
   const example = proxy.routes.find((route) => route.status()?.error === undefined);
   if (example !== undefined) lines.push('', `  ${paint('dim', 'try')}    curl ${example.url}`);
   return `${lines.join('\n')}\n\n`;
+}
+
+/** What there is to know about a route's token, as a warning that names the route. */
+export function toTokenWarning(route: RouteSummary): readonly ConfigWarning[] {
+  const warning = route.tokenWarning();
+  return warning === undefined ? [] : [{ route: route.name, ...warning }];
 }
 
 function describeToken(route: RouteSummary): string {
@@ -50,5 +58,6 @@ function describeToken(route: RouteSummary): string {
   const left =
     status?.remainingMs === undefined ? '' : `, ${Math.round(status.remainingMs / 60_000)} min left`;
   if (route.token.kind === 'access') return `access token of ${who}${left}`;
+  if (route.token.kind === 'jwt') return `JWT signed by ${who} for ${route.token.audience}${left}`;
   return `as ${who} for audience ${route.token.audience}${left}`;
 }

@@ -1,39 +1,68 @@
-import { formatAddress } from '../config/address.ts';
-import type { Config, ConfigWarning, CredentialConfig, RouteConfig } from '../config/config.ts';
+import type { Progress } from '../check/check-route.ts';
+import { checkRoutes } from '../check-routes.ts';
+import type { Config, RouteConfig } from '../config/config.ts';
 import { formatIssues } from '../config/issues.ts';
-import { type ConfigFindings, type ConfigFlags, inspectConfig } from '../config/resolve.ts';
-import { isProxyError, type ProxyError } from '../errors.ts';
+import { nearest } from '../config/nearest.ts';
+import { type ConfigFlags, inspectConfig } from '../config/resolve.ts';
+import { isProxyError, ProxyError } from '../errors.ts';
+import { type CheckOutcome, type Failure, toCheckReport } from './check-report.ts';
+import { createCheckText } from './check-text.ts';
 import type { Io } from './io.ts';
 
 export interface CheckOptions extends ConfigFlags {
   /** One JSON document on stdout, for scripts. */
   readonly json: boolean;
-  /** Routes of the command line, as for `start`. */
+  /** Nothing but the configuration: no credential is read, and nobody is asked. */
+  readonly offline: boolean;
+  /** Names of configured routes; or routes to make, as for `start`. */
   readonly positionals: readonly string[];
 }
 
-/** Exit code for a configuration that can't be used. */
+/** Exit codes: what came of it, the worst first. */
 const EXIT_CONFIGURATION = 3;
+const EXIT_CREDENTIALS = 4;
+const EXIT_REFUSED = 1;
 
 /**
- * Says how a configuration is understood, or every mistake in it. Reads no credential and asks nobody.
- * @returns the exit code: 0, or 3 when there are mistakes
- * @throws ProxyError `usage`
+ * Explains a configuration, or every mistake in it; then, route by route, whether a request would get through: credential,
+ * token, network, and what the upstream answers.
+ * @returns the exit code: 0; 3 for mistakes, 4 when a token can't be had, 1 when an upstream refuses or can't be reached
+ * @throws ProxyError `usage`, or as `inspectConfig` where no JSON was asked for
  */
 export async function runCheck(options: CheckOptions, io: Io): Promise<number> {
-  const { json, positionals, ...flags } = options;
-  const findings = await inspectConfig({ flags, positionals, env: io.env, cwd: io.cwd }).catch(toFailure);
-  if (json) io.stdout.write(`${JSON.stringify(toReport(findings), undefined, 2)}\n`);
-  else if (findings.kind === 'good') explain(findings.config, io);
-  else if (findings.kind === 'bad') io.stderr.write(`${formatIssues(findings.issues)}\n`);
-  else throw findings.error;
-  return findings.kind === 'good' ? 0 : EXIT_CONFIGURATION;
+  const { json, offline, positionals, ...flags } = options;
+  const { names, definitions } = splitPositionals(positionals);
+  const input = { flags, positionals: definitions, env: io.env, cwd: io.cwd };
+  const findings = await inspectConfig(input).catch(toFailure);
+  if (findings.kind !== 'good') return explainMistakes(findings, json, io);
+  const config = { ...findings.config, routes: chooseRoutes(findings.config, names) };
+  const text = createCheckText(config, io);
+  if (!json) text.writeConfig();
+  if (offline) {
+    if (json) writeJson(io, toCheckReport({ kind: 'good', config, reports: [] }));
+    else text.writeRoutes();
+    return 0;
+  }
+  const beginRoute = (route: RouteConfig): Progress => (json ? SILENT : text.beginRoute(route));
+  const reports = await checkRoutes({ config, env: io.env, beginRoute }).catch(toFailure);
+  if ('error' in reports) return explainMistakes(reports, json, io);
+  if (json) writeJson(io, toCheckReport({ kind: 'good', config, reports }));
+  else text.writeSummary(reports);
+  if (reports.some(({ lacksToken }) => lacksToken)) return EXIT_CREDENTIALS;
+  return reports.some(({ isFine }) => !isFine) ? EXIT_REFUSED : 0;
 }
 
-/** There is no configuration to find mistakes in. */
-interface Failure {
-  readonly kind: 'failed';
-  readonly error: ProxyError;
+function explainMistakes(outcome: Exclude<CheckOutcome, { kind: 'good' }>, json: boolean, io: Io): number {
+  if (json) writeJson(io, toCheckReport(outcome));
+  else if (outcome.kind === 'bad') io.stderr.write(`${formatIssues(outcome.issues)}\n`);
+  else throw outcome.error;
+  return EXIT_CONFIGURATION;
+}
+
+const SILENT: Progress = { begin: () => {}, end: () => {} };
+
+function writeJson(io: Io, report: unknown): void {
+  io.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
 }
 
 function toFailure(error: unknown): Failure {
@@ -41,115 +70,31 @@ function toFailure(error: unknown): Failure {
   throw error;
 }
 
-function toReport(findings: ConfigFindings | Failure): unknown {
-  const nothing = { listen: [], admin: null, routes: [], issues: [], warnings: [] };
-  if (findings.kind === 'failed') {
-    const { message, hint = null } = findings.error;
-    return {
-      ...nothing,
-      ok: false,
-      source: null,
-      issues: [{ file: null, line: null, column: null, message, hint }],
-    };
+/** Looks like `https://…` or `/path=https://…`; anything else names a route. */
+const DEFINITION = /=|^[a-z][a-z0-9+.-]*:(?!\d)/i;
+
+function splitPositionals(positionals: readonly string[]): {
+  readonly names: readonly string[];
+  readonly definitions: readonly string[];
+} {
+  const definitions = positionals.filter((text) => DEFINITION.test(text));
+  const names = positionals.filter((text) => !DEFINITION.test(text));
+  if (names.length > 0 && definitions.length > 0) {
+    throw new ProxyError('usage', 'Names of configured routes and routes to make exclude each other.', {
+      hint: 'gcp-bearer-proxy check /orders, or gcp-bearer-proxy check /orders=https://…',
+    });
   }
-  if (findings.kind === 'bad') {
-    const issues = findings.issues.map(({ file, line = null, column = null, message, hint = null }) => ({
-      file,
-      line,
-      column,
-      message,
-      hint,
-    }));
-    return { ...nothing, ok: false, source: findings.source, issues };
+  return { names, definitions };
+}
+
+function chooseRoutes({ routes }: Config, names: readonly string[]): readonly RouteConfig[] {
+  const known = routes.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const guess = nearest(unknown, known);
+    throw new ProxyError('usage', `There is no route ${unknown}.`, {
+      hint: guess === undefined ? `Routes: ${known.join(', ')}` : `Did you mean ${guess}?`,
+    });
   }
-  const { source, listen, admin, routes, credentials, warnings } = findings.config;
-  return {
-    ok: true,
-    source,
-    listen: listen.map(formatAddress),
-    admin: admin === undefined ? null : formatAddress(admin),
-    routes: routes.map((route) => ({
-      name: route.name,
-      host: route.host ?? null,
-      path: route.path,
-      upstream: formatUpstream(route),
-      credentials: route.credentials,
-      credentialKind: credentials[route.credentials]?.kind ?? null,
-      token: route.token,
-    })),
-    issues: [],
-    warnings: warnings.map(({ route = null, message, hint = null }) => ({ route, message, hint })),
-  };
-}
-
-function explain(config: Config, io: Io): void {
-  const { source, listen, admin, routes, credentials, warnings } = config;
-  const rows = routes.map((route) => [
-    route.name,
-    `-> ${formatUpstream(route)}`,
-    formatToken(route),
-    route.token.kind === 'none'
-      ? ''
-      : `as ${route.credentials} (${describeCredential(credentials[route.credentials])})`,
-  ]);
-  const lines = [
-    `The configuration is fine: ${source}`,
-    '',
-    `  listen  ${listen.map(formatAddress).join(', ')}`,
-    `  admin   ${admin === undefined ? 'off' : formatAddress(admin)}`,
-    '',
-    ...alignColumns(rows).map((row) => `  ${row}`),
-  ];
-  io.stdout.write(`${lines.join('\n')}\n`);
-  for (const warning of warnings) io.stderr.write(`\n${formatWarning(warning)}\n`);
-}
-
-/** The upstream as it is written in a configuration. */
-function formatUpstream({ upstream }: RouteConfig): string {
-  const base = upstream.basePath === '/' ? '' : upstream.basePath;
-  return (upstream.kind === 'url' ? upstream.origin : `emulator:${upstream.service}`) + base;
-}
-
-function formatToken({ token }: RouteConfig): string {
-  switch (token.kind) {
-    case 'id':
-      return token.audience === undefined ? 'ID token' : `ID token for ${token.audience}`;
-    case 'access':
-      return 'access token';
-    case 'jwt':
-      return `self-signed JWT for ${token.audience}`;
-    case 'none':
-      return 'no token';
-  }
-}
-
-function describeCredential(credential: CredentialConfig | undefined): string {
-  switch (credential?.kind) {
-    case 'key-file':
-      return `key file ${credential.key.kind === 'file' ? credential.key.path : credential.key.name}`;
-    case 'metadata':
-      return `metadata server, ${credential.account}`;
-    case 'impersonate':
-      return `${credential.account}, by way of ${credential.source}`;
-    default:
-      return 'application default credentials';
-  }
-}
-
-function formatWarning({ route, message, hint }: ConfigWarning): string {
-  const subject = route === undefined ? '' : ` (route ${route})`;
-  return `warning${subject}: ${message}${hint === undefined ? '' : `\n  ${hint}`}`;
-}
-
-function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows.reduce<readonly number[]>(
-    (widest, row) => row.map((cell, column) => Math.max(cell.length, widest[column] ?? 0)),
-    [],
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return names.length === 0 ? routes : routes.filter(({ name }) => names.includes(name));
 }

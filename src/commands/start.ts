@@ -4,7 +4,7 @@ import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createProxy, type RunningProxy } from '../proxy.ts';
 import { readVersion } from '../version.ts';
-import { renderBanner } from './banner.ts';
+import { renderBanner, toTokenWarning } from './banner.ts';
 import type { Io } from './io.ts';
 
 export interface StartOptions {
@@ -43,11 +43,17 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
 }
 
 async function runProxy(config: Config, options: StartOptions, io: Io, log: Log): Promise<number> {
-  const proxy = await createProxy({
+  let isAnnounced = false;
+  const warned = new Set<string>();
+  const proxy: RunningProxy = await createProxy({
     config,
     env: io.env,
-    onToken: (event) => logToken(log, event),
-    ...(!options.quiet && { observer: log.observer }),
+    onToken: (event) => {
+      logToken(log, event);
+      // Until then the banner says it.
+      if (isAnnounced && event.type === 'token-minted') warnOfTokens(proxy, warned, log);
+    },
+    observer: log.observer,
   });
   warnOfDebugging(io, log);
   const stopped = new Promise<void>((resolve) => {
@@ -55,22 +61,41 @@ async function runProxy(config: Config, options: StartOptions, io: Io, log: Log)
     io.stop.addEventListener('abort', () => resolve(), { once: true });
   });
   await Promise.race([proxy.ready, stopped]);
-  if (!io.stop.aborted) announce(proxy, config, options, io, log);
+  if (!io.stop.aborted) announce(proxy, config, options, io, log, warned);
+  isAnnounced = true;
   await stopped;
   if (!options.quiet) log.info(`Stopping (${String(io.stop.reason)}): requests under way may finish.`);
   await proxy.close();
   return 0;
 }
 
-function announce(proxy: RunningProxy, config: Config, options: StartOptions, io: Io, log: Log): void {
+function announce(
+  proxy: RunningProxy,
+  config: Config,
+  options: StartOptions,
+  io: Io,
+  log: Log,
+  warned: Set<string>,
+): void {
   if (options.jsonReady) io.stdout.write(`${JSON.stringify(toReadyLine(proxy))}\n`);
   if (!options.quiet) {
     io.stderr.write(
       renderBanner({ proxy, version: readVersion(), source: config.source, colour: io.colour }),
     );
+    for (const { route } of proxy.routes.flatMap(toTokenWarning)) warned.add(route ?? '');
     return;
   }
-  for (const { route, message } of proxy.warnings) log.warn(message, { route });
+  for (const { route, message, hint } of proxy.warnings) log.warn(message, { route, hint });
+  warnOfTokens(proxy, warned, log);
+}
+
+/** Says once per route what there is to know about its token. */
+function warnOfTokens(proxy: RunningProxy, warned: Set<string>, log: Log): void {
+  for (const { route = '', message, hint } of proxy.routes.flatMap(toTokenWarning)) {
+    if (warned.has(route)) continue;
+    warned.add(route);
+    log.warn(`${route}: ${message}`, { route, hint });
+  }
 }
 
 /** The line that tells a script everything is up: addresses, and per route whether it has its token. */

@@ -4,7 +4,7 @@ import { decodeClaims } from '../auth/jwt.ts';
 import { createTokenCache, type TokenCache } from '../auth/token-cache.ts';
 import type { Credential, TokenRequest } from '../auth/token-source.ts';
 import { systemClock } from '../clock.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, HeaderMode } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
 import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
 import { isProxyError, ProxyError } from '../errors.ts';
@@ -26,7 +26,17 @@ export interface TokenOptions {
 interface Wanted {
   readonly credential: Credential;
   readonly request: TokenRequest;
+  /** Header of the route that carries the token. */
+  readonly header: string;
 }
+
+/** Header of each mode when the client sends no `Authorization` of its own. */
+const HEADERS: Readonly<Record<HeaderMode, string>> = {
+  auto: 'Authorization',
+  authorization: 'Authorization',
+  'x-serverless-authorization': 'X-Serverless-Authorization',
+  'proxy-authorization': 'Proxy-Authorization',
+};
 
 /**
  * Prints a token on stdout.
@@ -34,11 +44,6 @@ interface Wanted {
  * @throws ProxyError `usage`, `config_invalid`, `credentials_invalid`, `token_unavailable`
  */
 export async function runToken(options: TokenOptions, io: Io): Promise<number> {
-  if (options.access && options.form === 'claims') {
-    throw new ProxyError('usage', 'An access token has no claims to decode.', {
-      hint: 'Use --json for its expiry and identity.',
-    });
-  }
   const cache = createTokenCache({ clock: systemClock });
   try {
     return await printToken(options, io, cache);
@@ -126,48 +131,47 @@ function toWanted(
     });
   }
   const credential = options.credentials === undefined ? (route?.credential ?? named) : named;
+  const header = HEADERS[route?.config.header ?? 'auto'];
   if (options.access || options.scopes !== undefined) {
-    return { credential, request: { kind: 'access', scopes: options.scopes ?? [CLOUD_PLATFORM] } };
+    return { credential, header, request: { kind: 'access', scopes: options.scopes ?? [CLOUD_PLATFORM] } };
   }
-  if (route === undefined) return { credential, request: { kind: 'id', audience: options.target ?? '' } };
-  if (route.request === undefined) {
-    throw new ProxyError('usage', `Route ${route.config.name} sends no token (token: none).`);
-  }
-  return { credential, request: route.request };
+  if (route === undefined)
+    return { credential, header, request: { kind: 'id', audience: options.target ?? '' } };
+  if (route.request !== undefined) return { credential, header, request: route.request };
+  throw new ProxyError('usage', `Route ${route.config.name} sends no token.`, {
+    hint: 'Its configuration says token: none, or credentials of kind none.',
+  });
 }
 
 async function write(
-  { credential, request }: Wanted,
+  { credential, request, header }: Wanted,
   { form }: TokenOptions,
   io: Io,
   cache: TokenCache,
 ): Promise<void> {
-  const held = await cache.source(credential, request).obtain();
-  const project = request.kind === 'access' ? await credential.projectId() : undefined;
-  const claims = request.kind !== 'access' ? decodeClaims(held.value) : undefined;
-  switch (form) {
-    case 'claims':
-      if (claims === undefined) throw new ProxyError('usage', 'An access token has no claims to decode.');
-      io.stdout.write(`${JSON.stringify(claims, null, 2)}\n`);
-      return;
-    case 'header':
-      io.stdout.write(`Authorization: ${held.bearer}\n`);
-      break;
-    case 'token':
-      io.stdout.write(`${held.value}\n`);
-      break;
-    case 'json': {
-      const expiresAt = new Date(systemClock.now().wallMs + held.remainingMs()).toISOString();
-      const identity = held.identity ?? null;
-      const about =
-        request.kind === 'access'
-          ? { scopes: request.scopes, project: project ?? null }
-          : { audience: request.audience };
-      io.stdout.write(
-        `${JSON.stringify({ token: held.value, kind: request.kind, ...about, identity, expiresAt }, null, 2)}\n`,
-      );
-      return;
-    }
+  if (request.kind === 'access' && form === 'claims') {
+    throw new ProxyError('usage', 'An access token has no claims to decode.', {
+      hint: 'Use --json for its expiry and identity.',
+    });
   }
-  if (project !== undefined) io.stderr.write(`project: ${project}\n`);
+  const held = await cache.source(credential, request).obtain();
+  if (form === 'token') io.stdout.write(`${held.value}\n`);
+  else if (form === 'header') io.stdout.write(`${header}: ${held.bearer}\n`);
+  else if (form === 'claims') writeJson(io, decodeClaims(held.value));
+  else {
+    const { kind } = request;
+    writeJson(io, {
+      token: held.value,
+      kind,
+      ...(kind === 'access' ? { scopes: request.scopes } : { audience: request.audience }),
+      identity: held.identity ?? null,
+      expiresAt: new Date(systemClock.now().wallMs + held.remainingMs()).toISOString(),
+      project: (await credential.projectId()) ?? null,
+      quotaProject: held.quotaProject ?? null,
+    });
+  }
+}
+
+function writeJson(io: Io, value: object): void {
+  io.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }

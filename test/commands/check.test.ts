@@ -20,7 +20,7 @@ async function check(
   const cwd = createFolder(t);
   if (content !== undefined) writeFileSync(join(cwd, 'proxy.yaml'), content);
   const { io, written } = createIo(cwd);
-  const code = await runCheck({ json: false, positionals: [], ...options }, io);
+  const code = await runCheck({ json: false, offline: true, positionals: [], ...options }, io);
   return { code, ...written };
 }
 
@@ -42,7 +42,7 @@ routes:
     token: none
 `;
 
-test('check says how a configuration is understood', async (t) => {
+test('check --offline says how a configuration is understood', async (t) => {
   assert.deepEqual(await check(t, GOOD), {
     code: 0,
     stdout: `The configuration is fine: proxy.yaml
@@ -60,7 +60,7 @@ test('check says how a configuration is understood', async (t) => {
   });
 });
 
-test('check --json says the same to scripts', async (t) => {
+test('check --offline --json says the same to scripts', async (t) => {
   const { code, stdout, stderr } = await check(t, GOOD, { json: true, admin: 'off', listen: ['[::1]:0'] });
   const report = JSON.parse(stdout);
   assert.deepEqual([code, stderr], [0, '']);
@@ -85,6 +85,10 @@ test('check --json says the same to scripts', async (t) => {
     credentials: 'runner',
     credentialKind: 'impersonate',
     token: { kind: 'id' },
+    credential: null,
+    identity: null,
+    claims: null,
+    checks: [],
   });
   assert.equal(report.warnings[0].message, 'No route uses the credentials `vm`.');
 });
@@ -150,4 +154,46 @@ test('check judges routes of the command line', async (t) => {
 test('check with routes and --config is a mistake in usage', async (t) => {
   const options = { positionals: ['https://a.run.app'], config: 'proxy.yaml', json: true };
   await assert.rejects(check(t, GOOD, options), { code: 'usage' });
+});
+
+test('check of a name that no route has is a mistake in usage, and so is a mix of names and new routes', async (t) => {
+  await assert.rejects(check(t, GOOD, { positionals: ['/order'] }), {
+    code: 'usage',
+    hint: 'Did you mean /orders?',
+  });
+  await assert.rejects(check(t, GOOD, { positionals: ['/nothing-like-it'] }), {
+    code: 'usage',
+    hint: 'Routes: /orders, shop.localhost, /bigquery, /docs',
+  });
+  const mix = ['/orders', '/users=https://b.run.app'];
+  await assert.rejects(check(t, GOOD, { positionals: mix }), { code: 'usage' });
+});
+
+test('check --offline of some routes shows these', async (t) => {
+  const { stdout } = await check(t, GOOD, { positionals: ['shop.localhost', '/docs'], json: true });
+  const names = JSON.parse(stdout).routes.map(({ name }: { name: string }) => name);
+  assert.deepEqual(names, ['shop.localhost', '/docs']);
+});
+
+/** Makes escape sequences visible. */
+function showEscapes(text: string): string {
+  return text.replaceAll('\u001b', '<ESC>').replaceAll('\r', '<CR>');
+}
+
+test('check on a terminal shows what it is about to do, in colours, and takes that away again', async (t) => {
+  const { io, written } = createIo(createFolder(t));
+  const stdout = Object.assign(io.stdout, { isTTY: true });
+  const options = { json: false, offline: false, positionals: ['/hello=emulator:hello'] };
+  const code = await runCheck(options, { ...io, stdout, terminal: true, colour: true });
+  assert.equal(code, 0);
+  const shown = showEscapes(written.stdout);
+  assert.match(shown, /<ESC>\[2m\.{3} {3}with token<ESC>\[22m<CR><ESC>\[K {2}<ESC>\[32mok {2}<ESC>\[39m/);
+  assert.match(shown, /<ESC>\[32mThe route works\./);
+});
+
+test('check into a file is without colours, though a terminal takes the rest', async (t) => {
+  const { io, written } = createIo(createFolder(t));
+  const options = { json: false, offline: false, positionals: ['/hello=emulator:hello'] };
+  assert.equal(await runCheck(options, { ...io, terminal: true, colour: true }), 0);
+  assert.doesNotMatch(showEscapes(written.stdout), /<ESC>|<CR>/);
 });

@@ -43,7 +43,10 @@ test('each route goes as its own identity, in one process', async (t) => {
   assert.equal((await call('/developer')).json<Hello>().verified.email, emulator.accounts.developer);
   const stranger = await call('/stranger');
   assert.equal(stranger.status, 403, 'known to Google, and not allowed to call the service');
-  assert.equal(stranger.headers['proxy-status'], undefined, 'the upstream’s own answer passes untouched');
+  assert.equal(
+    stranger.headers['proxy-status'],
+    'gcp-bearer-proxy; received-status=403; details="google-front-end: missing-role"',
+  );
   assert.match(stranger.text, /<title>403 Forbidden<\/title>/);
   assert.equal((await call('/nobody')).status, 403);
 });

@@ -14,9 +14,12 @@ async function prepare(t: TestContext) {
   const hello = emulator.services.hello?.url ?? '';
   await writeFile(
     join(cwd, 'proxy.yaml'),
-    `credentials: { default: { kind: key-file, path: key.json } }
+    `credentials: { default: { kind: key-file, path: key.json }, nobody: { kind: none } }
 routes:
   - { path: /hello, upstream: "${hello}" }
+  - { path: /beside, upstream: "${hello}", header: x-serverless-authorization }
+  - { path: /public, upstream: "${hello}", token: none }
+  - { path: /bare, upstream: "${hello}", credentials: nobody }
   - { path: /api, upstream: "${hello}", token: { kind: access, scopes: [https://www.googleapis.com/auth/cloud-platform] } }
 `,
   );
@@ -40,6 +43,23 @@ test('token --header prints a line that curl takes as it is', async (t) => {
   assert.equal((await send(hello, '/', 'GET', { [name]: value })).status, 200);
 });
 
+test('token --header names the header of the route', async (t) => {
+  const { hello, run } = await prepare(t);
+  const { stdout } = await run('/beside', '--header');
+  const [name = '', value = ''] = stdout.trimEnd().split(': ');
+  assert.equal(name, 'X-Serverless-Authorization');
+  assert.equal((await send(hello, '/', 'GET', { [name]: value })).status, 200);
+});
+
+test('token says that a route sends none', async (t) => {
+  const { run } = await prepare(t);
+  for (const route of ['/public', '/bare']) {
+    const { code, stderr } = await run(route);
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`Route ${route} sends no token`));
+  }
+});
+
 test('token --claims prints who and for whom, never the signature', async (t) => {
   const { emulator, run } = await prepare(t);
   const { stdout } = await run('https://anything.example', '--claims');
@@ -49,7 +69,7 @@ test('token --claims prints who and for whom, never the signature', async (t) =>
   assert.doesNotMatch(stdout, /eyJ/);
 });
 
-test('token --json has token, identity, expiry, and for access tokens the project', async (t) => {
+test('token --json has token, identity, expiry and project', async (t) => {
   const { emulator, run } = await prepare(t);
   const id = JSON.parse((await run('/hello', '--json')).stdout);
   assert.equal(id.identity, emulator.accounts.developer);
@@ -57,14 +77,18 @@ test('token --json has token, identity, expiry, and for access tokens the projec
   const access = JSON.parse((await run('/api', '--json')).stdout);
   assert.equal(access.kind, 'access');
   assert.equal(access.project, 'emulated-project');
+  assert.equal(id.project, 'emulated-project');
 });
 
-test('token --access prints an access token, and the project beside it', async (t) => {
+test('token --access prints an access token and nothing else', async (t) => {
   const { emulator, run } = await prepare(t);
   const { stdout, stderr } = await run('--access');
   assert.equal(emulator.mints.at(-1)?.value, stdout.trim());
   assert.equal(emulator.mints.at(-1)?.kind, 'access');
-  assert.equal(stderr, 'project: emulated-project\n');
+  assert.equal(stderr, '');
+  const claims = await run('/api', '--claims');
+  assert.equal(claims.code, 2);
+  assert.match(claims.stderr, /no claims to decode/);
 });
 
 test('token says what it can’t do: a mistyped route is exit 2, a missing key exit 4', async (t) => {

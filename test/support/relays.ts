@@ -39,6 +39,7 @@ export async function startRelay(
     },
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
+    wallMs: () => Date.now(),
   });
   t.after(async () => {
     await listener.close(0);

@@ -104,7 +104,7 @@ export async function startStack(t: TestContext, options: StackOptions): Promise
     dir,
     async call(target, { method = 'GET', headers = {}, body } = {}) {
       const reply = await send(url, target, method, headers, body);
-      if (reply.headers['proxy-status'] !== undefined)
+      if (String(reply.headers['proxy-status'] ?? '').includes('error='))
         answers.push(`${JSON.stringify(reply.headers)}\n${reply.text}`);
       return reply;
     },

@@ -1,0 +1,29 @@
+import type { AssembledRoute } from './assemble.ts';
+import type { Route } from './relay/site.ts';
+import type { Transport } from './relay/transport.ts';
+
+/** A route as the relay takes it. */
+export function compileRoute(
+  { config, origin, spareHeader, tokens }: AssembledRoute,
+  transport: Transport,
+): Route {
+  const { set, remove } = config.headers;
+  const replaced = [...remove, ...Object.keys(set)];
+  return {
+    name: config.name,
+    host: config.host,
+    path: config.path,
+    stripPath: config.stripPath,
+    basePath: config.upstream.basePath,
+    upstreamOrigin: origin,
+    upstreamHost: new URL(origin).host,
+    tokens,
+    header: config.header,
+    spareHeader,
+    quotaProject: config.token.kind === 'access' ? config.token.quotaProject : undefined,
+    timeout: config.timeout,
+    removeHeaders: replaced.length === 0 ? undefined : new Set(replaced),
+    setHeaders: Object.entries(set).flat(),
+    transport,
+  };
+}
