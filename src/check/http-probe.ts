@@ -88,6 +88,7 @@ export function askUpstream(
         timeout: { connectMs: timeoutMs, headersMs: timeoutMs, idleMs: timeoutMs },
       },
       {
+        onInterim() {},
         onHead(status, _reason, lines) {
           head = { status, lines };
           answeredAt = clock.now();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { type MintFailure, scrub, toMintError } from '../../src/auth/failure.ts';
+import { type Advice, type MintFailure, scrub, toMintError } from '../../src/auth/failure.ts';
 import { ID_REQUEST } from './fake-credential.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -9,7 +9,7 @@ const url = new URL('https://oauth2.googleapis.com/token');
 
 function toError(
   thrown: unknown,
-  advise: (failure: MintFailure) => string | undefined = () => 'do something',
+  advise: (failure: MintFailure) => Advice | undefined = () => 'do something',
 ) {
   return toMintError(thrown, { request: ID_REQUEST, credential: 'key file k.json', advise, localNowMs: NOW });
 }
@@ -87,11 +87,31 @@ test('a parser that quotes what it read is not shown', () => {
   }
 });
 
-test('no credentials anywhere is said as such', () => {
-  const error = toError(
-    new Error('Could not load the default credentials. Browse to https://cloud.google.com/docs'),
-  );
-  assert.match(error.message, /there are none on this machine\.$/);
+test('what a kind of credential knows better is said in place of the answer, and stands until somebody acts', () => {
+  const error = toError(answered(503, {}, { 'retry-after': '7' }), () => ({
+    because: 'there are none on this machine',
+    hint: 'log in',
+  }));
+  assert.match(error.message, /from key file k\.json: there are none on this machine\.$/);
+  assert.deepEqual([error.code, error.hint], ['credentials_invalid', 'log in']);
+  assert.equal(error.retryAfterMs, undefined);
+});
+
+test('a code of Node’s is shown however long it is; anything else as long is not', () => {
+  const code = 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED';
+  assert.match(toError(unanswered(code)).message, new RegExp(`\\(${code}\\)\\.$`));
+  assert.match(toError(unanswered(code.toLowerCase())).message, /\(\[removed\]\)\.$/);
+});
+
+test('kinds are told what OAuth and metadata servers add to an answer', () => {
+  const body = { error: 'invalid_grant', error_subtype: 'invalid_rapt' };
+  const seen: (string | boolean | undefined)[] = [];
+  const note = ({ subtype, isMetadataServer }: MintFailure): undefined => {
+    seen.push(subtype, isMetadataServer);
+  };
+  toError(answered(400, body), note);
+  toError(answered(404, '', { 'metadata-flavor': 'Google' }), note);
+  assert.deepEqual(seen, ['invalid_rapt', false, undefined, true]);
 });
 
 test('an API that is switched off comes with the command that switches it on', () => {
@@ -142,6 +162,8 @@ test('R23: text taken over from Google is one bounded line without anything like
     '-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----',
   ];
   for (const secret of secrets) assert.equal(scrub(`see ${secret}`), 'see [removed]', secret);
+  const echoes = ['{"client_secret": "short", "refresh_token":"1"}', "client_secret=short&assertion=a.b'"];
+  for (const echo of echoes) assert.doesNotMatch(scrub(echo), /short|"1"|a\.b/);
   assert.equal(scrub('a\r\n\tb\u0000c\u2028d'), 'a b c d');
   assert.equal(scrub('word '.repeat(1_000)).length, 241);
   const kept =

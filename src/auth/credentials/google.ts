@@ -1,39 +1,29 @@
-import {
-  type AuthClient,
-  Compute,
-  GoogleAuth,
-  gaxios,
-  gcpMetadata,
-  type IdTokenProvider,
-  Impersonated,
-  type ImpersonatedOptions,
-  JWT,
-  type JWTInput,
-  OAuth2Client,
-  UserRefreshClient,
-} from 'google-auth-library';
 import { isProxyError, ProxyError } from '../../errors.ts';
-import { type MintFailure, toMintError } from '../failure.ts';
-import { decodeClaims } from '../jwt.ts';
-import { toBadAnswer, toMintedIdToken } from '../minted.ts';
+import { type Advice, type MintFailure, toMintError } from '../failure.ts';
 import type { MintedToken, TokenRequest } from '../token-source.ts';
-import { type CredentialFile, parseImpersonatedFile, parseLoopbackUrl } from './credential-file.ts';
+import { type Actor, type ActorOrder, askActor, type MintSession, requireToken } from './actor.ts';
+import { createKeyActor, createLoginActor, createMachineActor, createWorkforceLoginActor } from './actors.ts';
+import {
+  type CredentialFile,
+  checkUniverse,
+  parseImpersonatedFile,
+  parseLoopbackUrl,
+} from './credential-file.ts';
+import { type Federation, parseFederation } from './federation.ts';
+import { createImpersonatedActor, type SourceToken } from './impersonation.ts';
 import { CLOUD_PLATFORM, type KindContext } from './kind.ts';
-import { runWithTraffic, Traffic, watchTraffic } from './traffic.ts';
+import { createTransporter, gcpMetadata } from './library.ts';
+import { connectFederated, createFederatedActor, type FederatedOptions } from './token-exchange.ts';
+import { runWithTraffic, Traffic } from './traffic.ts';
 
-/** Keeps the library from looking for the project, which can take seconds and isn't needed for a token. */
-const NO_PROJECT = 'not-looked-up';
+const FOR_IAM: TokenRequest = { kind: 'access', scopes: [CLOUD_PLATFORM] };
 
 /** One mint: what is asked for, and what the kind of credential has to say about it. */
-export interface MintOrder {
-  readonly request: TokenRequest;
-  /** What the credential says of itself. */
-  readonly credential: string;
-  readonly context: KindContext;
-  /** Has the exchange make the library's client. */
-  readonly connect: (exchange: GoogleExchange) => AuthClient | Promise<AuthClient>;
+export interface MintOrder extends ActorOrder {
+  /** Says who asks. */
+  readonly connect: (exchange: GoogleExchange) => Actor | Promise<Actor>;
   /** What to do about a failure. */
-  readonly advise: (failure: MintFailure) => string | undefined;
+  readonly advise: (failure: MintFailure) => Advice | undefined;
 }
 
 /**
@@ -41,19 +31,54 @@ export interface MintOrder {
  * @throws ProxyError as `Credential.mint`
  */
 export async function mintByGoogle(order: MintOrder): Promise<MintedToken> {
-  const { request, credential, context, advise } = order;
+  const { request, credential, context, connect, advise } = order;
+  const session = startSession(order);
   try {
-    const exchange = new GoogleExchange(order);
-    return await exchange.mint();
+    return await runWithTraffic(session.traffic, async () =>
+      askActor(await connect(new GoogleExchange(session)), order, session.traffic),
+    );
   } catch (thrown) {
     if (isProxyError(thrown)) throw thrown;
     throw toMintError(thrown, { request, credential, advise, localNowMs: context.clock.now().wallMs });
   }
 }
 
-/** The project that belongs to application default credentials, as the library finds it; may take seconds. */
-export async function findDefaultProject(): Promise<string | undefined> {
-  return new GoogleAuth().getProjectId().catch(() => undefined);
+/** Says who asks, in one mint. */
+export class GoogleExchange {
+  readonly #session: MintSession;
+
+  constructor(session: MintSession) {
+    this.#session = session;
+  }
+
+  /**
+   * The identity in a credential file. `origin` names the file in messages.
+   * @throws ProxyError `credentials_invalid` for a file that can't be used, or that is of another universe
+   */
+  fromFile(file: CredentialFile, origin: string): Actor {
+    return createFileActor(this.#session, file, origin);
+  }
+
+  /** A service account that the holder of an access token may act as. */
+  fromImpersonation(account: string, delegates: readonly string[], accessToken: string): Actor {
+    const fetchSource = async (): Promise<SourceToken> => ({ value: accessToken });
+    return createImpersonatedActor(this.#session, { account, delegates, fetchSource });
+  }
+
+  /** A workload elsewhere. */
+  fromFederation(options: FederatedOptions): Actor {
+    return createFederatedActor(this.#session, options);
+  }
+
+  /** An account of the machine this runs on: an e-mail address, or `default`. */
+  fromMetadata(account: string): Promise<Actor> {
+    return createMachineActor(this.#session, account);
+  }
+}
+
+/** Whether this is a machine of Google Cloud, by what it says of itself: nobody is asked. */
+export function isOnGoogleCloud(): boolean {
+  return gcpMetadata.getGCPResidency();
 }
 
 /** The project of the machine this runs on. */
@@ -63,191 +88,67 @@ export async function findMetadataProject(context: KindContext): Promise<string 
   return typeof project === 'string' ? project : undefined;
 }
 
-/** One mint: makes the library's client, and asks it. */
-export class GoogleExchange {
-  readonly #order: MintOrder;
-  readonly #traffic: Traffic;
-  readonly #transporter: gaxios.Gaxios;
+/** The project that a federated identity's pool is in; undefined where it may not know. */
+export async function findPoolProject(
+  federation: Federation,
+  context: KindContext,
+): Promise<string | undefined> {
+  const session = startSession({ request: FOR_IAM, credential: 'a federated identity', context });
+  const ask = async (): Promise<string | null> => {
+    const client = await connectFederated(session, { federation, account: undefined }, [CLOUD_PLATFORM]);
+    return client.getProjectId();
+  };
+  return (await runWithTraffic(session.traffic, ask).catch(() => undefined)) ?? undefined;
+}
 
-  constructor(order: MintOrder) {
-    this.#order = order;
-    this.#traffic = new Traffic(order.context);
-    this.#transporter = watchTraffic(new gaxios.Gaxios({ timeout: order.context.timeoutMs }));
-  }
+function startSession(order: ActorOrder): MintSession {
+  const { context } = order;
+  return { order, traffic: new Traffic(context), transporter: createTransporter(context) };
+}
 
-  /** Asks Google. */
-  mint(): Promise<MintedToken> {
-    const { connect, request } = this.#order;
-    return runWithTraffic(this.#traffic, async () => {
-      const client = await connect(this);
-      return request.kind === 'id' ? this.#mintIdToken(client, request) : this.#mintAccessToken(client);
-    });
-  }
-
-  /** Application default credentials: those the library finds, or those given instead. */
-  async fromApplicationDefault(): Promise<AuthClient> {
-    const given = this.#order.context.endpoints.applicationDefault;
-    if (given !== undefined) return this.fromFile(given, 'the application default credentials');
-    // The library remembers for ever that there was no metadata server; on GKE it comes some seconds after the start.
-    gcpMetadata.resetIsAvailableCache();
-    const auth = new GoogleAuth({ projectId: NO_PROJECT });
-    await auth.getClient();
-    if (auth.jsonContent === null) return this.fromMetadata('default');
-    return this.fromFile({ ...auth.jsonContent }, 'the application default credentials');
-  }
-
-  /** The identity in a credential file. `origin` names the file in messages. */
-  fromFile(file: CredentialFile, origin: string, request: TokenRequest = this.#order.request): AuthClient {
-    const tokenUrl = parseLoopbackUrl(file, 'token_uri', origin);
-    if (tokenUrl !== undefined) this.#traffic.redirectTokens(tokenUrl);
-    if (file.type === 'impersonated_service_account') return this.#fromImpersonatedFile(file, origin);
-    if (!isTyped(file)) throw new ProxyError('credentials_invalid', `"type" in ${origin} is missing.`);
-    // A service account asks for an ID token without scopes; federated identities need some in any case.
-    const scopes = request.kind === 'id' && file.type === 'service_account' ? undefined : toScopes(request);
-    const auth = new GoogleAuth({ projectId: NO_PROJECT, ...(scopes && { scopes }) });
-    return withoutWarnings(() => auth.fromJSON(file, { transporter: this.#transporter }));
-  }
-
-  #fromImpersonatedFile(file: CredentialFile, origin: string): AuthClient {
-    const { source, account, delegates, lifetimeSeconds, endpoint, quotaProject } = parseImpersonatedFile(
-      file,
-      origin,
-    );
-    return this.#impersonate({
-      sourceClient: this.fromFile(source, origin, { kind: 'access', scopes: [CLOUD_PLATFORM] }),
-      targetPrincipal: account,
-      delegates: delegates.map(toAccountName),
-      ...(lifetimeSeconds !== undefined && { lifetime: lifetimeSeconds }),
-      ...(endpoint !== undefined && { endpoint }),
-      ...(quotaProject !== undefined && { quotaProjectId: quotaProject }),
-    });
-  }
-
-  /** A service account that the holder of an access token may act as. */
-  fromImpersonation(account: string, delegates: readonly string[], accessToken: string): AuthClient {
-    const sourceClient = new OAuth2Client({ transporter: this.#transporter });
-    sourceClient.setCredentials({ access_token: accessToken });
-    return this.#impersonate({
-      sourceClient,
-      targetPrincipal: account,
-      delegates: delegates.map(toAccountName),
-    });
-  }
-
-  #impersonate(options: ImpersonatedOptions): AuthClient {
-    const targetScopes = toScopes(this.#order.request);
-    return withoutWarnings(
-      () => new Impersonated({ ...options, targetScopes, transporter: this.#transporter }),
-    );
-  }
-
-  /** An account of the machine this runs on: an e-mail address, or `default`. */
-  fromMetadata(account: string): AuthClient {
-    return new Compute({ serviceAccountEmail: account, scopes: toScopes(this.#order.request) });
-  }
-
-  async #mintIdToken(
-    client: AuthClient,
-    request: TokenRequest & { readonly kind: 'id' },
-  ): Promise<MintedToken> {
-    const { credential } = this.#order;
-    if (!isIdTokenProvider(client)) throw toNoIdTokenError(credential);
-    // The library puts it into the metadata server's URL as it is.
-    const audience = client instanceof Compute ? encodeURIComponent(request.audience) : request.audience;
-    const value: unknown = await client.fetchIdToken(audience);
-    if (value === undefined && client instanceof UserRefreshClient) throw toNoOpenIdError(credential);
-    return toMintedIdToken(value, request, credential, this.#traffic.issuerNowMs);
-  }
-
-  async #mintAccessToken(client: AuthClient): Promise<MintedToken> {
-    const { request, credential, context } = this.#order;
-    const { token } = await client.getAccessToken();
-    const endsMs = client.credentials.expiry_date;
-    if (typeof token !== 'string') throw toBadAnswer(request, credential, 'it holds no access token');
-    if (typeof endsMs !== 'number')
-      throw toBadAnswer(request, credential, 'it does not say when the token ends');
-    return {
-      value: token,
-      ...this.#toExpiry(endsMs),
-      issuedAtMs: undefined,
-      identity: toIdentity(client),
-      quotaProject: context.env.GOOGLE_CLOUD_QUOTA_PROJECT || client.quotaProjectId || undefined,
-    };
-  }
-
-  /** The end on the issuer's clock. A span was added to this machine's clock by the library: that is undone here. */
-  #toExpiry(endsMs: number): Pick<MintedToken, 'expiresAtMs' | 'issuerNowMs'> {
-    const { issuerNowMs, gavePointInTime } = this.#traffic;
-    if (gavePointInTime) return { expiresAtMs: endsMs, issuerNowMs };
-    const localNowMs = Date.now();
-    const nowMs = issuerNowMs ?? localNowMs;
-    return { expiresAtMs: nowMs + endsMs - localNowMs, issuerNowMs: nowMs };
+function createFileActor(session: MintSession, file: CredentialFile, origin: string): Actor {
+  const { universeDomain } = session.order.context;
+  checkUniverse(file, origin, universeDomain);
+  const tokenUrl = parseLoopbackUrl(file, 'token_uri', origin, universeDomain);
+  if (tokenUrl !== undefined) session.traffic.redirectTokens(tokenUrl);
+  switch (file.type) {
+    case 'service_account':
+      return createKeyActor(session, file, origin);
+    case 'authorized_user':
+      return createLoginActor(session, file);
+    case 'impersonated_service_account':
+      return createImpersonatedFileActor(session, file, origin);
+    case 'external_account': {
+      const federation = parseFederation(file, origin, universeDomain);
+      return createFederatedActor(session, { federation, account: federation.account });
+    }
+    case 'external_account_authorized_user':
+      return createWorkforceLoginActor(session, file, origin);
+    default:
+      throw toTypeError(file.type, origin);
   }
 }
 
-// For the metadata server.
-watchTraffic(gaxios.instance);
-
-/** Runs without the library's warning about files from others: what could be dangerous in one was checked. */
-function withoutWarnings<Result>(make: () => Result): Result {
-  const { warn } = console;
-  console.warn = () => {};
-  try {
-    return make();
-  } finally {
-    console.warn = warn;
-  }
+function createImpersonatedFileActor(session: MintSession, file: CredentialFile, origin: string): Actor {
+  const { universeDomain } = session.order.context;
+  const { source, ...target } = parseImpersonatedFile(file, origin, universeDomain);
+  const asSource = { ...session, order: { ...session.order, request: FOR_IAM } };
+  const sourceActor = createFileActor(asSource, source, origin);
+  return createImpersonatedActor(session, {
+    ...target,
+    fetchSource: async () => requireToken(session.order, await sourceActor.fetchAccessToken()),
+    sourceQuotaProject: sourceActor.quotaProject,
+  });
 }
 
-/** An ID token is asked for by a client that could get an access token for IAM. */
-function toScopes(request: TokenRequest): string[] {
-  return request.kind === 'access' && request.scopes.length > 0 ? [...request.scopes] : [CLOUD_PLATFORM];
-}
-
-/** A service account as the IAM Service Account Credentials API wants it in a list. */
-function toAccountName(account: string): string {
-  return account.includes('/') ? account : `projects/-/serviceAccounts/${account}`;
-}
-
-function toIdentity(client: AuthClient): string | undefined {
-  if (client instanceof JWT) return client.email;
-  if (client instanceof Impersonated) return client.getTargetPrincipal();
-  if (client instanceof Compute)
-    return client.serviceAccountEmail === 'default' ? undefined : client.serviceAccountEmail;
-  const idToken = client.credentials.id_token;
-  if (typeof idToken !== 'string') return undefined;
-  try {
-    const { email } = decodeClaims(idToken);
-    return typeof email === 'string' ? email : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isTyped(file: CredentialFile): file is CredentialFile & JWTInput {
-  return typeof file.type === 'string';
-}
-
-function isIdTokenProvider(client: AuthClient): client is AuthClient & IdTokenProvider {
-  return 'fetchIdToken' in client && typeof client.fetchIdToken === 'function';
-}
-
-function toNoIdTokenError(credential: string): ProxyError {
-  return new ProxyError(
-    'credentials_invalid',
-    `Google gives no ID tokens to ${credential}, only access tokens.`,
-    {
-      hint: 'Act as a service account: { kind: impersonate, account: NAME@PROJECT.iam.gserviceaccount.com, source: THIS_ONE }',
-    },
-  );
-}
-
-function toNoOpenIdError(credential: string): ProxyError {
-  return new ProxyError(
-    'credentials_invalid',
-    `Google gave no ID token to ${credential}: the login lacks the scope "openid".`,
-    {
-      hint: 'gcloud auth application-default login',
-    },
-  );
+function toTypeError(type: unknown, origin: string): ProxyError {
+  if (typeof type !== 'string')
+    return new ProxyError('credentials_invalid', `"type" in ${origin} is missing.`);
+  const message =
+    type === 'gdch_service_account'
+      ? `The identity in ${origin} is one of Google Distributed Cloud, which gets no tokens from Google.`
+      : `The "type" of ${origin} is not known.`;
+  return new ProxyError('credentials_invalid', message, {
+    hint: 'Use a service account key, `gcloud auth application-default login`, or workload identity federation.',
+  });
 }

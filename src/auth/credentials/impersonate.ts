@@ -1,7 +1,7 @@
 import type { CredentialConfig } from '../../config/config.ts';
-import type { MintFailure } from '../failure.ts';
 import type { Credential } from '../token-source.ts';
-import { CLOUD_PLATFORM, type KindContext, toGrantCommand, toMember } from './kind.ts';
+import { adviseImpersonation } from './advice.ts';
+import { CLOUD_PLATFORM, type KindContext, toMember } from './kind.ts';
 
 /**
  * A service account, as which another credential may act. That one gives an access token; the IAM Service Account
@@ -18,19 +18,16 @@ export function createImpersonateCredential(
     kind: 'impersonate',
     describe,
     files: () => source.files(),
+    ...(source.mintTimeoutMs !== undefined && { mintTimeoutMs: source.mintTimeoutMs }),
     async mint(request) {
       const acting = await source.mint({ kind: 'access', scopes: [CLOUD_PLATFORM] });
       const { mintByGoogle } = await import('./google.ts');
-      const advise = ({ status }: MintFailure): string | undefined =>
-        status === 403 || status === 404
-          ? toGrantCommand(delegates[0] ?? account, toMember(acting.identity))
-          : undefined;
       const minted = await mintByGoogle({
         request,
         credential: describe(),
         context,
         connect: (exchange) => exchange.fromImpersonation(account, delegates, acting.value),
-        advise,
+        advise: (failure) => adviseImpersonation(failure, delegates[0] ?? account, toMember(acting.identity)),
       });
       return { ...minted, quotaProject: minted.quotaProject ?? acting.quotaProject };
     },

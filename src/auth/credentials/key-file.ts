@@ -1,61 +1,55 @@
-import type { CredentialConfig } from '../../config/config.ts';
-import { ProxyError } from '../../errors.ts';
+import type { CredentialConfig, SecretSource } from '../../config/config.ts';
 import type { Credential } from '../token-source.ts';
-import { type CredentialFile, readCredentialFile } from './credential-file.ts';
+import { adviseKey, type KeyFacts } from './advice.ts';
+import { type CredentialFile, parseCredentialFile, readText } from './credential-file.ts';
+import { toTypeError } from './credential-type.ts';
 import { type KindContext, readProjectFromEnv } from './kind.ts';
+import { describeSecret, listSecretFiles, readSecret } from './secret.ts';
 
-/** A service account's key in a file, read again for each mint. */
+/** A service account's key, in a file or a variable; read again for each mint. */
 export function createKeyFileCredential(
   { key }: CredentialConfig & { kind: 'key-file' },
   context: KindContext,
 ): Credential {
-  const path = key.kind === 'file' ? key.path : '';
+  const name = describeSecret(key, 'key');
   let email: string | undefined;
-  const describe = (): string => `key file ${path}${email === undefined ? '' : ` (${email})`}`;
+  const describe = (): string => (email === undefined ? name : `${name} (${email})`);
   const read = async (): Promise<CredentialFile> => {
-    const file = await readCredentialFile(path);
-    if (file.type !== 'service_account') throw toTypeError(path, file.type);
-    email = typeof file.client_email === 'string' ? file.client_email : undefined;
+    const file = parseCredentialFile(decodeKey(await readSecret(key, 'key', context.env)), name);
+    const path = key.kind === 'file' ? key.path : undefined;
+    if (file.type !== 'service_account') throw toTypeError(file, { name, path, expected: 'service_account' });
+    email = readText(file, 'client_email');
     return file;
   };
   return {
     kind: 'key-file',
     describe,
-    files: () => [path],
+    files: () => listSecretFiles(key),
     async mint(request) {
       const file = await read();
+      const facts = { email, uniqueId: readText(file, 'client_id'), ...toKeyPlace(key) };
       const { mintByGoogle } = await import('./google.ts');
       return mintByGoogle({
         request,
         credential: describe(),
         context,
-        connect: (exchange) => exchange.fromFile(file, path),
-        advise: ({ reason }) =>
-          reason !== 'invalid_grant'
-            ? undefined
-            : `gcloud iam service-accounts keys create ${path} --iam-account=${email ?? 'ACCOUNT'}`,
+        connect: (exchange) => exchange.fromFile(file, `the ${name}`),
+        advise: (failure) => adviseKey(failure, facts),
       });
     },
     async projectId() {
-      const { project_id: project } = await read();
-      return typeof project === 'string' ? project : readProjectFromEnv(context.env);
+      return readText(await read(), 'project_id') ?? readProjectFromEnv(context.env);
     },
   };
 }
 
-function toTypeError(path: string, type: unknown): ProxyError {
-  if (typeof type !== 'string') {
-    return new ProxyError(
-      'credentials_invalid',
-      `The key file ${path} has no "type": it is not a service account's key.`,
-    );
-  }
-  const known = /^\w{1,60}$/.test(type) ? type : 'unknown';
-  return new ProxyError(
-    'credentials_invalid',
-    `The key file ${path} is of type ${known}, not service_account.`,
-    {
-      hint: `Use { kind: adc } with GOOGLE_APPLICATION_CREDENTIALS=${path}.`,
-    },
-  );
+/** JSON, or that in Base64, as it is often kept in a CI system's variables. */
+function decodeKey(text: string): string {
+  return text.startsWith('{') ? text : Buffer.from(text, 'base64').toString('utf8');
+}
+
+function toKeyPlace(key: SecretSource): Pick<KeyFacts, 'path' | 'nextStep'> {
+  return key.kind === 'file'
+    ? { path: key.path }
+    : { path: 'KEY.json', nextStep: `put its content into $${key.name}` };
 }

@@ -23,8 +23,12 @@ export function readProjectFromEnv(env: KindContext['env']): string | undefined 
 }
 
 /** The command that lets one identity have tokens made for a service account. */
-export function toGrantCommand(account: string, member: string): string {
-  const binding = `--member=${member} --role=roles/iam.serviceAccountTokenCreator`;
+export function toGrantCommand(
+  account: string,
+  member: string,
+  role = 'roles/iam.serviceAccountTokenCreator',
+): string {
+  const binding = `--member=${member} --role=${role}`;
   return `gcloud iam service-accounts add-iam-policy-binding ${account} ${binding}`;
 }
 
@@ -32,4 +36,9 @@ export function toGrantCommand(account: string, member: string): string {
 export function toMember(identity: string | undefined): string {
   if (identity === undefined) return 'user:YOU@example.com';
   return `${identity.endsWith('gserviceaccount.com') ? 'serviceAccount' : 'user'}:${identity}`;
+}
+
+/** Whether Google is emulated. The emulator brings credentials of its own, and knows no others. */
+export function isEmulated({ endpoints }: KindContext): boolean {
+  return endpoints.applicationDefault !== undefined;
 }

@@ -1,11 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { gaxios } from 'google-auth-library';
-import { isLoopbackHost } from '../../loopback.ts';
+import { findForwardProxy, type ProxyEnvironment } from '../../forward-proxy.ts';
 import type { KindContext } from './kind.ts';
 
 /** Hard-coded in the library for service accounts, its default for people. */
 const TOKEN_URL = 'https://oauth2.googleapis.com/token';
 const METADATA_PATH = '/computeMetadata/';
+/** AWS's metadata server has Google's address, and another one for IPv6. */
+const AWS_METADATA_HOSTS: readonly string[] = ['169.254.169.254', '[fd00:ec2::254]'];
 
 /** What one mint sends and receives: where to, how long it may take, what the answers say about the issuer's clock. */
 export class Traffic {
@@ -35,12 +37,13 @@ export class Traffic {
 
   /** A request on its way out. */
   send(config: gaxios.GaxiosOptionsPrepared): void {
-    const { url } = config;
-    const metadata = url.pathname.startsWith(METADATA_PATH);
-    config.url = this.#locate(url, metadata);
-    // HTTPS_PROXY is not for what is on this machine or beside it.
-    if (metadata || isLoopbackHost(config.url.hostname)) delete config.agent;
-    if (!config.timeout) config.signal = AbortSignal.timeout(this.#context.timeoutMs);
+    const { url, timeout = 0 } = config;
+    const { env, timeoutMs } = this.#context;
+    config.url = this.#locate(url);
+    if (!needsAgent(config, env)) delete config.agent;
+    config.signal = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, timeoutMs) : timeoutMs);
+    // Nobody asked here ever sends elsewhere, and what is sent is a secret.
+    config.redirect = 'manual';
     // When to try again is for the token cache to say, which counts the calls.
     config.retry = false;
     delete config.retryConfig;
@@ -53,15 +56,31 @@ export class Traffic {
     this.#gavePointInTime = typeof data === 'object' && data !== null && 'expireTime' in data;
   }
 
-  #locate(url: URL, metadata: boolean): URL {
+  #locate(url: URL): URL {
     const { universeDomain, endpoints } = this.#context;
-    const { metadataHost, apisUrl } = endpoints;
-    if (metadata && metadataHost !== undefined)
-      return new URL(url.pathname + url.search, `http://${metadataHost}`);
+    const { metadataHost, awsMetadataUrl, apisUrl } = endpoints;
+    const move = (base: string | undefined): URL =>
+      base === undefined ? url : new URL(url.pathname + url.search, base);
+    if (url.pathname.startsWith(METADATA_PATH)) return move(metadataHost && `http://${metadataHost}`);
+    if (AWS_METADATA_HOSTS.includes(url.hostname)) return move(awsMetadataUrl);
     if (url.href === TOKEN_URL && this.#tokenUrl !== undefined) return new URL(this.#tokenUrl);
     const isGoogle = url.protocol === 'https:' && url.hostname.endsWith(`.${universeDomain}`);
-    return isGoogle && apisUrl !== undefined ? new URL(url.pathname + url.search, apisUrl) : url;
+    return isGoogle ? move(apisUrl) : url;
   }
+}
+
+/** The forward proxy that may be needed: a transporter makes an agent for it with each request, and traffic decides. */
+export function findAnyProxy(env: ProxyEnvironment): string | undefined {
+  return findForwardProxy(new URL(TOKEN_URL), { ...env, NO_PROXY: undefined, no_proxy: undefined })?.href;
+}
+
+/**
+ * Whether a request goes by the agent it was given: one for a forward proxy, by the same rules as for upstreams rather
+ * than the library's own, or one with a client certificate.
+ */
+function needsAgent({ agent, url }: gaxios.GaxiosOptionsPrepared, env: ProxyEnvironment): boolean {
+  const isProxying = typeof agent === 'object' && 'proxy' in agent;
+  return isProxying ? findForwardProxy(url, env) !== undefined : url.protocol === 'https:';
 }
 
 const atHand = new AsyncLocalStorage<Traffic>();
