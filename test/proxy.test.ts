@@ -6,6 +6,7 @@ import { resolveConfig } from '../src/config/resolve.ts';
 import { EMULATED_SERVICES } from '../src/config/schema.ts';
 import { createEmulator, SERVICE_NAMES } from '../src/emulator/emulator.ts';
 import { createProxy } from '../src/proxy.ts';
+import { FakeClock } from './support/fake-clock.ts';
 import { createFolder, send } from './support/stack.ts';
 
 /** A configuration file as the program would read it, on free ports. */
@@ -33,6 +34,53 @@ routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
   const replies = await Promise.all(Array.from({ length: 1000 }, () => send(url, '/')));
   assert.ok(replies.every(({ status }) => status === 200));
   assert.equal(emulator.requests.token, 1);
+});
+
+test('R56: a token that Google refuses is replaced once, for all who were refused at once', async (t) => {
+  const clock = new FakeClock(Date.now());
+  const emulator = await createEmulator({ services: ['hello'], clock });
+  t.after(() => emulator.close());
+  emulator.faults.set('token', { audience: 'https://revoked.example' }, 1);
+  const key = join(await createFolder(t), 'key.json');
+  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
+  const config = await configure(
+    t,
+    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
+routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
+  );
+  const proxy = await createProxy({ config, env: {}, clock });
+  t.after(() => proxy.close(0));
+  await proxy.ready;
+  const [url = ''] = proxy.addresses;
+  assert.equal((await send(url, '/')).status, 401, 'a token so young is not replaced');
+  assert.equal(emulator.requests.token, 1);
+  await clock.advance(61_000);
+  const replies = await Promise.all(Array.from({ length: 100 }, () => send(url, '/')));
+  assert.deepEqual([...new Set(replies.map(({ status }) => status))], [200]);
+  assert.equal(emulator.requests.token, 2);
+});
+
+test('R56: what is refused for good costs a mint a minute at most', async (t) => {
+  const clock = new FakeClock(Date.now());
+  const emulator = await createEmulator({ services: ['hello'], clock });
+  t.after(() => emulator.close());
+  emulator.services.hello?.set({ invokers: [] });
+  const key = join(await createFolder(t), 'key.json');
+  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
+  const config = await configure(
+    t,
+    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
+routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
+  );
+  const proxy = await createProxy({ config, env: {}, clock });
+  t.after(() => proxy.close(0));
+  await proxy.ready;
+  const [url = ''] = proxy.addresses;
+  for (let minute = 0; minute < 5; minute += 1) {
+    for (let request = 0; request < 10; request += 1) assert.equal((await send(url, '/')).status, 403);
+    assert.equal(emulator.requests.token, minute + 1);
+    await clock.advance(61_000);
+  }
 });
 
 test('the services the configuration knows are those the emulator has', () => {

@@ -1,3 +1,4 @@
+import { brotliDecompressSync, constants, gunzipSync, inflateSync } from 'node:zlib';
 import {
   type Diagnosis,
   diagnoseRefusal,
@@ -55,6 +56,31 @@ export function isRefusal(status: number): boolean {
   return status === 401 || status === 403 || status === 404;
 }
 
+/** The beginning of a body as text, also of a compressed one; empty where it can't be read. */
+function toText(chunk: Buffer | undefined, coding: string | undefined): string {
+  if (chunk === undefined) return '';
+  const decompress = coding === undefined ? undefined : DECOMPRESSORS.get(coding.toLowerCase());
+  if (coding !== undefined && decompress === undefined) return '';
+  try {
+    const bytes = decompress?.(chunk) ?? chunk;
+    return bytes.toString('latin1', 0, LONGEST_START_BYTES);
+  } catch {
+    return '';
+  }
+}
+
+/** What is cut off is decompressed as far as it goes; what would grow large is no page of Google's. */
+const BOUND = { maxOutputLength: 65_536 };
+const DECOMPRESSORS: ReadonlyMap<string, (chunk: Buffer) => Buffer> = new Map([
+  ['gzip', (chunk: Buffer) => gunzipSync(chunk, { ...BOUND, finishFlush: constants.Z_SYNC_FLUSH })],
+  ['deflate', (chunk: Buffer) => inflateSync(chunk, { ...BOUND, finishFlush: constants.Z_SYNC_FLUSH })],
+  [
+    'br',
+    (chunk: Buffer) =>
+      brotliDecompressSync(chunk, { ...BOUND, finishFlush: constants.BROTLI_OPERATION_FLUSH }),
+  ],
+]);
+
 /**
  * Keeps a refusal back until the first piece of its body tells whose it is. An application's goes on to the client. So does
  * one of Google's, unless the request had no body and another token can be had: then the request is sent once more, as no
@@ -91,7 +117,7 @@ export class RefusalScreen {
     this.#isJudged = true;
     const { status, lines } = this.#head;
     const { forward, tokens, token, isReplay } = this.#request;
-    const bodyStart = this.#chunks[0]?.toString('latin1', 0, LONGEST_START_BYTES) ?? '';
+    const bodyStart = toText(this.#chunks[0], findValue(lines, 'content-encoding'));
     const by = identifyRefuser({ status, lines, bodyStart });
     const diagnosis = by === 'application' ? undefined : this.#diagnose(bodyStart);
     const mayHelp = by !== 'application' && status !== 404;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { HeldToken, TokenSource } from '../../src/auth/token-source.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 import { heldToken, staticTokens } from '../support/sites.ts';
@@ -121,6 +122,33 @@ test('a 403 from the front end is tried again like a 401, a 404 is not', async (
     );
     assert.equal((await send(url, '/x')).status, status);
     assert.equal(seen.length, count);
+  }
+});
+
+test('a page of Google’s is known when it comes compressed, and goes on as it came', async (t) => {
+  const codings = { gzip: gzipSync(PAGE), br: brotliCompressSync(PAGE), deflate: deflateSync(PAGE) };
+  for (const [coding, body] of Object.entries(codings)) {
+    const { url, records } = await startScene(t, undefined, (_request, response) =>
+      response.writeHead(401, { ...HTML, 'Content-Encoding': coding }).end(body),
+    );
+    const response = await fetch(`${url}/x`);
+    assert.equal(await response.text(), PAGE);
+    assert.equal(records[0]?.refusal?.by, 'google-front-end', coding);
+  }
+});
+
+test('what says it is compressed and isn’t, or would grow without bound, is the application’s', async (t) => {
+  const bodies: [string, Buffer][] = [
+    ['gzip', Buffer.from(PAGE)],
+    ['gzip', gzipSync(Buffer.alloc(50_000_000))],
+    ['zstd', Buffer.from(PAGE)],
+  ];
+  for (const [coding, body] of bodies) {
+    const { url, records } = await startScene(t, undefined, (_request, response) =>
+      response.writeHead(401, { ...HTML, 'Content-Encoding': coding }).end(body),
+    );
+    assert.equal((await send(url, '/x')).status, 401);
+    assert.equal(records[0]?.refusal, undefined);
   }
 });
 

@@ -16,7 +16,7 @@ export interface StackOptions {
   readonly credentials?: string;
   readonly emulator?: EmulatorOptions;
   readonly args?: readonly string[];
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: (emulator: Emulator) => Promise<Readonly<Record<string, string | undefined>>>;
   /** Turned before the proxy starts. */
   readonly prepare?: (emulator: Emulator) => void;
 }
@@ -86,7 +86,7 @@ export async function startStack(t: TestContext, options: StackOptions): Promise
     ['start', '--config', config, '--port', '0', '--json-ready', ...(options.args ?? [])],
     {
       cwd: dir,
-      env: options.env ?? {},
+      env: (await options.env?.(emulator)) ?? {},
     },
   );
   t.after(() => {
