@@ -4,7 +4,12 @@ import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { ProxyError } from '../../src/errors.ts';
-import { createTransport, type Transport, type UpstreamRequest } from '../../src/relay/transport.ts';
+import {
+  createTransport,
+  type RequestBody,
+  type Transport,
+  type UpstreamRequest,
+} from '../../src/relay/transport.ts';
 import { startRawUpstream } from '../support/sockets.ts';
 
 interface Outcome {
@@ -26,8 +31,17 @@ function send(transport: Transport, change: Partial<UpstreamRequest> = {}): Prom
     let status: number | undefined;
     let body = '';
     transport.send(
-      { method: 'GET', target: '/', lines: ['Host', 'upstream'], body: null, timeout: NO_LIMITS, ...change },
       {
+        method: 'GET',
+        target: '/',
+        lines: ['Host', 'upstream'],
+        body: null,
+        expectsContinue: false,
+        timeout: NO_LIMITS,
+        ...change,
+      },
+      {
+        onInterim: () => {},
         onHead: (code) => {
           status = code;
         },
@@ -40,6 +54,11 @@ function send(transport: Transport, change: Partial<UpstreamRequest> = {}): Prom
       },
     );
   });
+}
+
+function toBody(pieces: readonly string[], length?: number, trailers: readonly string[] = []): RequestBody {
+  const stream = Readable.from(pieces.map((text) => Buffer.from(text)));
+  return { stream, length, trailers: () => trailers };
 }
 
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -83,7 +102,7 @@ test('R54: a POST, a request with a body, and one whose connection is new are no
   const { origin, heads } = await startOnceOnly(t, (socket) => socket.resetAndDestroy());
   for (const change of [
     { method: 'POST' },
-    { method: 'GET', body: { stream: Readable.from([Buffer.from('x')]), length: 1 } },
+    { method: 'GET', body: toBody(['x'], 1) },
   ]) {
     const transport = start(t, origin);
     await send(transport);
@@ -152,9 +171,9 @@ test('the body of a request is framed by its length, or in chunks', async (t) =>
     });
   });
   const transport = start(t, origin);
-  const body = () => Readable.from([Buffer.from('hel'), Buffer.from('lo')]);
-  await send(transport, { method: 'POST', body: { stream: body(), length: 5 } });
-  await send(transport, { method: 'DELETE', body: { stream: body(), length: undefined } });
+  const body = ['hel', 'lo'];
+  await send(transport, { method: 'POST', body: toBody(body, 5) });
+  await send(transport, { method: 'DELETE', body: toBody(body) });
   await send(transport, { method: 'POST' });
   await send(transport, { method: 'DELETE' });
   assert.deepEqual(seen, [
@@ -173,14 +192,13 @@ test('a body that is not as long as its head said breaks the connection, and an 
       if (received.join('').endsWith('0\r\n\r\n')) socket.write(ANSWER);
     });
   });
-  const pieces = (...texts: string[]) => Readable.from(texts.map((text) => Buffer.from(text)));
-  for (const body of [pieces('ab'), pieces('ab', 'cdef')]) {
-    const outcome = await send(start(t, origin), { method: 'POST', body: { stream: body, length: 4 } });
+  for (const pieces of [['ab'], ['ab', 'cdef']]) {
+    const outcome = await send(start(t, origin), { method: 'POST', body: toBody(pieces, 4) });
     assert.equal(outcome.error?.code, 'upstream_reset');
   }
   assert.doesNotMatch(received.join(''), /cdef/);
   received.length = 0;
-  const chunked = { stream: pieces('ab', '', 'cd'), length: undefined };
+  const chunked = toBody(['ab', '', 'cd']);
   assert.equal((await send(start(t, origin), { method: 'POST', body: chunked })).body, 'ok');
   assert.match(received.join(''), /2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n$/);
 });

@@ -67,6 +67,7 @@ const REQUEST: UpstreamRequest = {
   target: '/',
   lines: ['Host', 'hello.example', 'Authorization', 'Bearer s3cret-token'],
   body: null,
+  expectsContinue: false,
   timeout: { connectMs: 0, headersMs: 0, idleMs: 0 },
 };
 
@@ -76,6 +77,7 @@ function send(transport: Transport, target = '/'): Promise<ProxyError | string> 
     transport.send(
       { ...REQUEST, target },
       {
+        onInterim: () => {},
         onHead: () => {},
         onData(chunk) {
           body += chunk.toString();
@@ -366,6 +368,7 @@ test('a tunnel that ends or breaks inside is a connection that ends or breaks', 
   const transport = startTransport(t, proxy.url);
   const error = await new Promise<ProxyError>((resolve, reject) => {
     transport.send(REQUEST, {
+      onInterim: () => {},
       onHead: () => {},
       onData() {
         for (const socket of proxy.sockets) socket.resetAndDestroy();
@@ -389,6 +392,7 @@ test('whoever gives up leaves no connection behind, at any stage', async (t) => 
     });
     const never = (): never => assert.fail('who gave up is told nothing');
     const sending = startTransport(t, proxy.url).send(REQUEST, {
+      onInterim: never,
       onHead: never,
       onData: never,
       onEnd: never,
