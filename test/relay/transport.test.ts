@@ -100,10 +100,7 @@ test('R57: a connection that its upstream closed while idle is never felt by a G
 
 test('R54: a POST, a request with a body, and one whose connection is new are not sent again', async (t) => {
   const { origin, heads } = await startOnceOnly(t, (socket) => socket.resetAndDestroy());
-  for (const change of [
-    { method: 'POST' },
-    { method: 'GET', body: toBody(['x'], 1) },
-  ]) {
+  for (const change of [{ method: 'POST' }, { method: 'GET', body: toBody(['x'], 1) }]) {
     const transport = start(t, origin);
     await send(transport);
     const before = heads.length;
