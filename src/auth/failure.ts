@@ -160,7 +160,7 @@ function adviseGenerally(
   localNowMs: number,
 ): string | undefined {
   if (unreachable && CERTIFICATE_CODES.test(reason)) {
-    return 'If your network inspects TLS, start with NODE_EXTRA_CA_CERTS=/path/to/its-root.pem';
+    return 'If your network inspects TLS, trust its root: caFile: /path/to/its-root.pem';
   }
   if (API_DISABLED.test(`${reason} ${detail}`)) return 'gcloud services enable iamcredentials.googleapis.com';
   const offsetMs = issuerNowMs === undefined ? 0 : localNowMs - issuerNowMs;

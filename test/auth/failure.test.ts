@@ -134,7 +134,7 @@ test('R63: an assertion refused because of this machine’s clock says by how mu
 });
 
 test('a certificate that is not Google’s hints at the network', () => {
-  assert.match(toError(unanswered('UNABLE_TO_VERIFY_LEAF_SIGNATURE')).hint ?? '', /NODE_EXTRA_CA_CERTS/);
+  assert.match(toError(unanswered('UNABLE_TO_VERIFY_LEAF_SIGNATURE')).hint ?? '', /caFile: /);
 });
 
 test('Retry-After is passed on, within a minute', () => {

@@ -166,6 +166,24 @@ async function startProxy(t: TestContext, { dir, google }: Setting, routes: stri
   return ready.addresses[0] ?? ready.url;
 }
 
+test('certificates from caFile are enough, for Google and for the upstream', async (t) => {
+  const setting = await prepare(t);
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = setting.google.env;
+  const config = `credentials: { default: { kind: key-file, path: key.json } }
+caFile: ${JSON.stringify(setting.google.caFile)}
+routes: [{ path: /hello, upstream: "${RUN_URL}" }]
+`;
+  await writeFile(join(setting.dir, 'proxy.yaml'), config);
+  const cli = startCli(t, ['start', '--port', '0', '--json-ready'], { cwd: setting.dir, env });
+  const { addresses } = await cli.ready<ReadyLine>();
+  assert.equal((await send(addresses[0] ?? '', '/hello')).status, 200);
+  // And without it nobody is trusted.
+  await writeFile(join(setting.dir, 'proxy.yaml'), config.replace(/^caFile.*$/m, ''));
+  const { code, stderr } = await runCli(t, ['token'], { cwd: setting.dir, env });
+  assert.equal(code, 4);
+  assert.match(stderr, /caFile: /);
+});
+
 test('production as it is: TLS to *.run.app and to Google, through the forward proxy, with a token for the real URL', async (t) => {
   const setting = await prepare(t);
   const { google, emulator } = setting;
