@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { resolveConfig } from '../src/config/resolve.ts';
 import { EMULATED_SERVICES } from '../src/config/schema.ts';
-import { createEmulator, SERVICE_NAMES } from '../src/emulator/emulator.ts';
+import { createEmulator, type Emulator, SERVICE_NAMES } from '../src/emulator/emulator.ts';
 import { createProxy } from '../src/proxy.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { createFolder, send } from './support/stack.ts';
@@ -16,17 +16,22 @@ async function configure(t: TestContext, yaml: string) {
   return resolveConfig({ flags: { port: 0, admin: 'off' }, positionals: [], env: {}, cwd });
 }
 
-test('R59: 1000 requests at once that come before the token are one mint', async (t) => {
-  const emulator = await createEmulator({ services: ['hello'] });
-  t.after(() => emulator.close());
-  emulator.faults.set('token', { delayMs: 200 });
+/** One route, to the emulated `hello`, with the developer's key. */
+async function configureHello(t: TestContext, emulator: Emulator) {
   const key = join(await createFolder(t), 'key.json');
   await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
-  const config = await configure(
+  return configure(
     t,
     `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
 routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
   );
+}
+
+test('R59: 1000 requests at once that come before the token are one mint', async (t) => {
+  const emulator = await createEmulator({ services: ['hello'] });
+  t.after(() => emulator.close());
+  emulator.faults.set('token', { delayMs: 200 });
+  const config = await configureHello(t, emulator);
   const proxy = await createProxy({ config, env: {} });
   t.after(() => proxy.close(0));
   assert.equal(proxy.routes[0]?.status()?.state, 'minting');
@@ -41,13 +46,7 @@ test('R56: a token that Google refuses is replaced once, for all who were refuse
   const emulator = await createEmulator({ services: ['hello'], clock });
   t.after(() => emulator.close());
   emulator.faults.set('token', { audience: 'https://revoked.example' }, 1);
-  const key = join(await createFolder(t), 'key.json');
-  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
-  const config = await configure(
-    t,
-    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
-routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
-  );
+  const config = await configureHello(t, emulator);
   const proxy = await createProxy({ config, env: {}, clock });
   t.after(() => proxy.close(0));
   await proxy.ready;
@@ -65,13 +64,7 @@ test('R56: what is refused for good costs a mint a minute at most', async (t) =>
   const emulator = await createEmulator({ services: ['hello'], clock });
   t.after(() => emulator.close());
   emulator.services.hello?.set({ invokers: [] });
-  const key = join(await createFolder(t), 'key.json');
-  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
-  const config = await configure(
-    t,
-    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
-routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
-  );
+  const config = await configureHello(t, emulator);
   const proxy = await createProxy({ config, env: {}, clock });
   t.after(() => proxy.close(0));
   await proxy.ready;
