@@ -95,11 +95,29 @@ export function scrub(text: string): string {
   const line = text
     .replace(/-----BEGIN[\s\S]*/g, '[removed]')
     .replace(SECRET_FIELDS, '$1[removed]')
+    .replace(BASE64_RUN, (run) => (isRandom(run) ? '[removed]' : run))
     .replace(/\beyJ[\w-]*(\.[\w-]*)*|\bya29\.[\w.-]+|\b1\/\/[\w-]+|\bGOCSPX-[\w-]+|[\w-]{40,}/g, '[removed]')
     .replace(/[^\x20-\x7e]+/g, ' ')
     .replace(/ {2,}/g, ' ')
     .trim();
   return line.length > MAX_DETAIL_LENGTH ? `${line.slice(0, MAX_DETAIL_LENGTH)}…` : line;
+}
+
+/** Long enough for a secret in base64 of either alphabet; names of resources look like it, too. */
+const BASE64_RUN = /[\w+/-]{32,}=*/g;
+const CLASSES = [/[a-z]/, /[A-Z]/, /\d/];
+
+/**
+ * Whether a text is random rather than made of words: its characters go from capitals to small letters to digits and back
+ * more often than words in camel case do, or than numbers between words.
+ */
+function isRandom(run: string): boolean {
+  const classes = [...run].map((character) => CLASSES.findIndex((one) => one.test(character)));
+  const changes = classes.filter((one, index) => {
+    const before = classes[index - 1] ?? -1;
+    return one !== -1 && before !== -1 && one !== before;
+  }).length;
+  return changes > run.length * (/[\d+=]/.test(run) ? 0.2 : 0.45);
 }
 
 function readFailure(thrown: unknown): MintFailure {

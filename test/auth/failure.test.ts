@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { type Advice, type MintFailure, scrub, toMintError } from '../../src/auth/failure.ts';
@@ -166,7 +167,20 @@ test('R23: text taken over from Google is one bounded line without anything like
   for (const echo of echoes) assert.doesNotMatch(scrub(echo), /short|"1"|a\.b/);
   assert.equal(scrub('a\r\n\tb\u0000c\u2028d'), 'a b c d');
   assert.equal(scrub('word '.repeat(1_000)).length, 241);
-  const kept =
-    "Permission 'iam.serviceAccounts.getOpenIdToken' denied for runner@my-project.iam.gserviceaccount.com";
-  assert.equal(scrub(kept), kept);
+  const kept = [
+    "Permission 'iam.serviceAccounts.getOpenIdToken' denied for runner@my-project.iam.gserviceaccount.com",
+    '//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/providers/github',
+    'getServiceAccountOpenIdTokenCreator',
+    'https://console.developers.google.com/apis/api/iamcredentials.googleapis.com/overview?project=123456789012',
+  ];
+  for (const text of kept) assert.equal(scrub(text), text);
+});
+
+test('R23: random secrets are removed, in either alphabet of base64', () => {
+  for (let count = 0; count < 2_000; count += 1) {
+    const bytes = randomBytes(30 + (count % 90));
+    for (const secret of [bytes.toString('base64'), bytes.toString('base64url')])
+      assert.ok(!scrub(`it was ${secret}!`).includes(secret.slice(0, 20)), secret);
+  }
+  assert.equal(scrub('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'), '[removed]');
 });

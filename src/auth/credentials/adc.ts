@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import type { CredentialConfig } from '../../config/config.ts';
 import { type Advice, type MintFailure, toStandingError } from '../failure.ts';
 import type { Credential, MintedToken, TokenRequest } from '../token-source.ts';
@@ -123,7 +123,8 @@ async function mintFromFile(
 function adviseFile(failure: MintFailure, file: CredentialFile, origin: string): Advice | undefined {
   if (file.type === 'service_account') {
     const email = readText(file, 'client_email');
-    return adviseKey(failure, { email, uniqueId: readText(file, 'client_id'), path: origin });
+    const path = isAbsolute(origin) ? origin : 'KEY_FILE';
+    return adviseKey(failure, { email, uniqueId: readText(file, 'client_id'), path });
   }
   if (file.type !== 'impersonated_service_account') return adviseLogin(failure);
   const { account, delegates, source } = parseImpersonatedFile(file, origin);
