@@ -13,6 +13,7 @@ import {
   type RefusedRequest,
   type Screened,
 } from './refusal-screen.ts';
+import { StreamedBody } from './request-body.ts';
 import { toClientHead } from './response-head.ts';
 import type { Site } from './site.ts';
 import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
@@ -329,7 +330,8 @@ export class Exchange implements Receiver {
 function toBody({ framing, facts }: Forward, stream: IncomingMessage): UpstreamRequest['body'] {
   if (framing === 'none') return null;
   const length = framing === 'length' ? Number(facts.contentLength) : undefined;
-  return { stream, length, trailers: () => stream.rawTrailers };
+  const source = { stream, isComplete: () => stream.complete, trailers: () => stream.rawTrailers };
+  return new StreamedBody(source, length);
 }
 
 function flushHead(exchange: Exchange): void {

@@ -1,7 +1,7 @@
-import type { Readable } from 'node:stream';
 import type { TimeoutConfig } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import type { SessionSlot } from './dial.ts';
+import type { RequestBody } from './request-body.ts';
 import { type Errand, UpstreamConnection } from './upstream-connection.ts';
 import { toUpstreamError } from './upstream-failure.ts';
 
@@ -18,19 +18,11 @@ export interface UpstreamRequest {
   readonly target: string;
   /** All field lines but those that frame the body: these are added here. */
   readonly lines: readonly string[];
-  /** Null for a request without a body; `length` is in bytes, undefined where it isn't known. */
+  /** Null for a request without a body. */
   readonly body: RequestBody | null;
   /** The client waits for `100 Continue`: the body is sent once the upstream asks for it, or answers otherwise. */
   readonly expectsContinue: boolean;
   readonly timeout: TimeoutConfig;
-}
-
-export interface RequestBody {
-  readonly stream: Readable;
-  /** In bytes; undefined where it isn't known. */
-  readonly length: number | undefined;
-  /** Field lines of the trailer section; known, and asked for, once the stream has ended. */
-  trailers(): readonly string[];
 }
 
 /** A request under way. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
+import type { RequestBody } from './request-body.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
 import type { UpstreamRequest } from './transport.ts';
 import { openTunnel } from './tunnel.ts';
@@ -240,59 +240,55 @@ export class UpstreamConnection implements ResponseSink {
         ? 'Transfer-Encoding: chunked\r\n\r\n'
         : `Content-Length: ${body.length}\r\n\r\n`;
     this.#socket.write(head, 'latin1');
-    this.#writeBody(body.stream, body.length);
+    this.#writeBody(body);
   }
 
   /**
    * Sends a body piece by piece, no faster than the upstream takes it. One that isn't as long as its head said breaks the
    * connection: what is missing or left over would be taken for the next request.
    */
-  #writeBody(body: Readable, length: number | undefined): void {
+  #writeBody(body: RequestBody): void {
     const socket = this.#socket;
-    const isChunked = length === undefined;
+    const { length } = body;
     let sentBytes = 0;
-    const onDrain = (): void => {
-      this.#quietMs = 0;
-      body.resume();
-    };
-    const onData = (chunk: Buffer): void => {
-      // In chunked framing an empty piece would say that this is the end.
-      if (chunk.length === 0) return;
-      this.#quietMs = 0;
-      sentBytes += chunk.length;
-      if (length !== undefined && sentBytes > length) {
-        onBroken();
-        return;
-      }
-      let isTaken: boolean;
-      if (isChunked) {
-        socket.cork();
-        socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-        socket.write(chunk);
-        isTaken = socket.write('\r\n', 'latin1');
-        socket.uncork();
-      } else {
-        isTaken = socket.write(chunk);
-      }
-      if (!isTaken) body.pause();
-    };
-    const onEnd = (): void => {
-      stop();
-      if (length !== undefined && sentBytes !== length) onBroken();
-      if (isChunked) socket.write('0\r\n\r\n', 'latin1');
-    };
     const onBroken = (): void =>
       this.close(new ConnectionError('CONNECTION_CLOSED', 'the request broke off'));
+    const reading = body.open({
+      onPiece: (piece) => {
+        this.#quietMs = 0;
+        sentBytes += piece.length;
+        if (length === undefined) return writeChunk(socket, piece);
+        if (sentBytes <= length) return socket.write(piece);
+        onBroken();
+        return false;
+      },
+      onEnd: () => {
+        stop();
+        if (length === undefined) socket.write('0\r\n\r\n', 'latin1');
+        else if (sentBytes !== length) onBroken();
+      },
+      onBroken,
+    });
+    const onDrain = (): void => {
+      this.#quietMs = 0;
+      reading.resume();
+    };
     const stop = (): void => {
       this.#stopBody = undefined;
       socket.off('drain', onDrain);
-      body.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
-      // Without a listener a late error of the body would be nobody's, and end the process.
-      body.on('error', () => {});
-      body.resume();
+      reading.close();
     };
     this.#stopBody = stop;
     socket.on('drain', onDrain);
-    body.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
   }
+}
+
+/** One piece in chunked framing (RFC 9112, section 7.1), in one write. */
+function writeChunk(socket: Socket, piece: Buffer): boolean {
+  socket.cork();
+  socket.write(`${piece.length.toString(16)}\r\n`, 'latin1');
+  socket.write(piece);
+  const isTaken = socket.write('\r\n', 'latin1');
+  socket.uncork();
+  return isTaken;
 }

@@ -4,12 +4,8 @@ import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { ProxyError } from '../../src/errors.ts';
-import {
-  createTransport,
-  type RequestBody,
-  type Transport,
-  type UpstreamRequest,
-} from '../../src/relay/transport.ts';
+import { type RequestBody, StreamedBody } from '../../src/relay/request-body.ts';
+import { createTransport, type Transport, type UpstreamRequest } from '../../src/relay/transport.ts';
 import { startRawUpstream } from '../support/sockets.ts';
 
 interface Outcome {
@@ -58,7 +54,7 @@ function send(transport: Transport, change: Partial<UpstreamRequest> = {}): Prom
 
 function toBody(pieces: readonly string[], length?: number, trailers: readonly string[] = []): RequestBody {
   const stream = Readable.from(pieces.map((text) => Buffer.from(text)));
-  return { stream, length, trailers: () => trailers };
+  return new StreamedBody({ stream, isComplete: () => true, trailers: () => trailers }, length);
 }
 
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';

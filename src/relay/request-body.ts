@@ -1,0 +1,144 @@
+import type { Readable } from 'node:stream';
+
+/** A request's body as it is sent upstream. */
+export interface RequestBody {
+  /** In bytes; undefined where it isn't known. */
+  readonly length: number | undefined;
+  /** Whether `open` would begin at the body's first byte: nothing was read yet, or all that was is remembered. */
+  readonly isWhole: boolean;
+  /**
+   * Gives the body to a sink, from its first byte, in place of the sink before. Calls nothing before it returns.
+   */
+  open(sink: BodySink): BodyReading;
+  /** Remembers no more: the request will not be sent again. */
+  forget(): void;
+}
+
+/** Called back in this order: `onPiece` any number of times, then `onEnd`; or at any point `onBroken`. */
+export interface BodySink {
+  /** @returns false to be given no more until `resume` */
+  onPiece(piece: Buffer): boolean;
+  /** @param trailers field lines of the trailer section; empty when there is none */
+  onEnd(trailers: readonly string[]): void;
+  /** The rest will never come: the client broke off. */
+  onBroken(): void;
+}
+
+/** A body under way to a sink. */
+export interface BodyReading {
+  /** Goes on after `onPiece` returned false. */
+  resume(): void;
+  /** Gives no more. Harmless when the body has ended. */
+  close(): void;
+}
+
+/** Where a body comes from. */
+export interface BodySource {
+  readonly stream: Readable;
+  /** Whether its end was reached as it was announced; asked once the stream has ended. */
+  isComplete(): boolean;
+  /** Field lines of the trailer section; asked once the stream has ended. */
+  trailers(): readonly string[];
+}
+
+/** Most bytes of a body that are kept, so that its request can be sent again (R54). */
+const REMEMBERED_BYTES = 65_536;
+
+/** A client's body, read as fast as it is taken. What was read is remembered for a second attempt while it is small. */
+export class StreamedBody implements RequestBody {
+  readonly length: number | undefined;
+  readonly #source: BodySource;
+  /** Everything read so far; undefined once that is too much. */
+  #remembered: Buffer[] | undefined = [];
+  #rememberedBytes = 0;
+  #state: 'untouched' | 'open' | 'ended' | 'broken' = 'untouched';
+  #reading: Reading | undefined;
+
+  constructor(source: BodySource, length: number | undefined) {
+    this.#source = source;
+    this.length = length;
+  }
+
+  get isWhole(): boolean {
+    return this.#remembered !== undefined;
+  }
+
+  open(sink: BodySink): BodyReading {
+    const reading = new Reading(sink, this.#remembered ?? []);
+    this.#reading = reading;
+    process.nextTick(() => this.#goOn(reading));
+    return {
+      resume: () => this.#goOn(reading),
+      close: () => {
+        if (this.#reading !== reading) return;
+        this.#reading = undefined;
+        if (this.#state === 'open') this.#source.stream.pause();
+      },
+    };
+  }
+
+  forget(): void {
+    this.#remembered = undefined;
+  }
+
+  #goOn(reading: Reading): void {
+    while (reading === this.#reading) {
+      const piece = reading.pending.shift();
+      if (piece === undefined) break;
+      if (!reading.sink.onPiece(piece)) return;
+    }
+    if (reading !== this.#reading) return;
+    if (this.#state === 'untouched') this.#listen();
+    if (this.#state === 'open') this.#source.stream.resume();
+    else this.#end();
+  }
+
+  #listen(): void {
+    const { stream } = this.#source;
+    this.#state = 'open';
+    stream.on('data', (piece: Buffer) => this.#onPiece(piece));
+    stream.on('end', () => this.#onOver(this.#source.isComplete() ? 'ended' : 'broken'));
+    // An error may come late, when nobody waits for it any more: it has to have a listener all the same.
+    stream.on('error', () => this.#onOver('broken'));
+    stream.on('close', () => this.#onOver('broken'));
+    if (stream.destroyed) this.#onOver('broken');
+  }
+
+  #onPiece(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#remember(piece);
+    const reading = this.#reading;
+    if (reading !== undefined && !reading.sink.onPiece(piece)) this.#source.stream.pause();
+  }
+
+  #remember(piece: Buffer): void {
+    if (this.#remembered === undefined) return;
+    this.#rememberedBytes += piece.length;
+    if (this.#rememberedBytes > REMEMBERED_BYTES) this.#remembered = undefined;
+    else this.#remembered.push(piece);
+  }
+
+  #onOver(state: 'ended' | 'broken'): void {
+    if (this.#state !== 'open') return;
+    this.#state = state;
+    if (this.#reading?.pending.length === 0) this.#end();
+  }
+
+  #end(): void {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    if (this.#state === 'ended') reading?.sink.onEnd(this.#source.trailers());
+    else reading?.sink.onBroken();
+  }
+}
+
+/** One sink, and what it still has to be given of what was read before it came. */
+class Reading {
+  readonly sink: BodySink;
+  readonly pending: Buffer[];
+
+  constructor(sink: BodySink, remembered: readonly Buffer[]) {
+    this.sink = sink;
+    this.pending = [...remembered];
+  }
+}

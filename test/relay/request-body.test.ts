@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { type BodySink, StreamedBody } from '../../src/relay/request-body.ts';
+import { settle } from '../support/fake-clock.ts';
+
+interface Collected {
+  readonly sink: BodySink;
+  readonly events: string[];
+  wantsMore: boolean;
+}
+
+function collect(): Collected {
+  const events: string[] = [];
+  const collected: Collected = {
+    events,
+    wantsMore: true,
+    sink: {
+      onPiece(piece) {
+        events.push(piece.length > 100 ? `${piece.length} bytes` : piece.toString());
+        return collected.wantsMore;
+      },
+      onEnd: (trailers) => events.push(`end ${trailers.join(',')}`),
+      onBroken: () => events.push('broken'),
+    },
+  };
+  return collected;
+}
+
+function start(isComplete = true): { stream: PassThrough; body: StreamedBody } {
+  const stream = new PassThrough();
+  const source = { stream, isComplete: () => isComplete, trailers: () => ['X-T', '1'] };
+  return { stream, body: new StreamedBody(source, undefined) };
+}
+
+test('a body is given from its start to one sink after another, as long as it is small', async () => {
+  const { stream, body } = start();
+  const [first, second, third] = [collect(), collect(), collect()];
+  const reading = body.open(first.sink);
+  stream.write('a');
+  await settle();
+  reading.close();
+  stream.write('b');
+  await settle();
+  assert.deepEqual(first.events, ['a']);
+  body.open(second.sink);
+  stream.end('c');
+  await settle();
+  assert.equal(second.events.slice(0, -1).join(''), 'abc');
+  assert.equal(second.events.at(-1), 'end X-T,1');
+  assert.equal(body.isWhole, true);
+  body.open(third.sink);
+  await settle();
+  assert.equal(third.events.join(''), 'abcend X-T,1');
+});
+
+test('a sink that is full is given no more until it asks, remembered pieces included', async () => {
+  const { stream, body } = start();
+  const [first, second] = [collect(), collect()];
+  body.open(first.sink);
+  for (const text of ['a', 'b', 'c']) {
+    stream.write(text);
+    await settle();
+  }
+  second.wantsMore = false;
+  const reading = body.open(second.sink);
+  stream.end('d');
+  await settle();
+  assert.deepEqual(second.events, ['a']);
+  for (let i = 0; i < 4; i += 1) {
+    reading.resume();
+    await settle();
+  }
+  assert.deepEqual(second.events, ['a', 'b', 'c', 'd', 'end X-T,1']);
+});
+
+test('a large body, and one to be forgotten, is not whole any more and goes on where it was', async () => {
+  const large = start();
+  const sink = collect();
+  large.body.open(sink.sink);
+  large.stream.write(Buffer.alloc(40_000));
+  large.stream.write(Buffer.alloc(40_000));
+  await settle();
+  assert.equal(large.body.isWhole, false);
+  const small = start();
+  const [first, second] = [collect(), collect()];
+  small.body.open(first.sink);
+  small.stream.write('a');
+  await settle();
+  small.body.forget();
+  assert.equal(small.body.isWhole, false);
+  small.body.open(second.sink);
+  small.stream.end('b');
+  await settle();
+  assert.deepEqual(second.events, ['b', 'end X-T,1']);
+});
+
+test('a body that ends before its time, fails or is closed is broken, and says so once', async () => {
+  for (const breakOff of [
+    (stream: PassThrough) => stream.destroy(),
+    (stream: PassThrough) => stream.destroy(new Error('reset')),
+  ]) {
+    const { stream, body } = start();
+    const { sink, events } = collect();
+    body.open(sink);
+    stream.write('a');
+    await settle();
+    breakOff(stream);
+    await settle();
+    assert.deepEqual(events, ['a', 'broken']);
+  }
+  const { stream, body } = start(false);
+  const { sink, events } = collect();
+  body.open(sink);
+  stream.end('a');
+  await settle();
+  assert.deepEqual(events, ['a', 'broken']);
+  const late = start();
+  late.stream.destroy();
+  await settle();
+  const lateSink = collect();
+  late.body.open(lateSink.sink);
+  await settle();
+  assert.deepEqual(lateSink.events, ['broken']);
+});
