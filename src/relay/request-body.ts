@@ -66,6 +66,7 @@ export class StreamedBody implements RequestBody {
   open(sink: BodySink): BodyReading {
     const reading = new Reading(sink, this.#remembered ?? []);
     this.#reading = reading;
+    if (this.#state === 'open') this.#source.stream.pause();
     process.nextTick(() => this.#goOn(reading));
     return {
       resume: () => this.#goOn(reading),
