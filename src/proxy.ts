@@ -7,6 +7,7 @@ import type { TokenEvent } from './auth/token-events.ts';
 import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
+import { isUnixAddress, toListenerUrl } from './config/address.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
@@ -79,14 +80,15 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   });
   const assembly = await assemble({ config, cache, clock, env });
   const transports = new Map<string, Transport>();
+  const tcp = config.listen.flatMap(({ address }) => (isUnixAddress(address) ? [] : [address]));
   const gate = createGate({
-    bound: config.listen.map(({ host }) => host),
+    bound: tcp.map(({ host }) => host),
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
   const site = createSite(gate, assembly.routes, transports, env);
   let isDraining = false;
-  const listener = await listen(config.listen, {
+  const listener = await listen(tcp, {
     site: () => site,
     scheme: 'http',
     observer,
@@ -98,7 +100,8 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     await assembly.close();
     throw error;
   });
-  const url = toUrl(config.listen[0]?.host ?? 'localhost', listener.addresses[0]?.port ?? 0);
+  const { host = 'localhost' } = tcp[0] ?? {};
+  const url = toListenerUrl({ host, port: listener.addresses[0]?.port ?? 0 }, false);
   const routes = assembly.routes.map((route) => summarize(route, url));
   const stopEverything = async (): Promise<void> => {
     cache.close();
@@ -122,7 +125,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {});
   return {
     url,
-    addresses: listener.addresses.map(({ address, port }) => toUrl(address, port)),
+    addresses: listener.addresses.map(({ address, port }) => toListenerUrl({ host: address, port }, false)),
     adminUrl: admin?.url,
     routes,
     warnings: assembly.warnings,
@@ -197,9 +200,4 @@ function findTokenWarning(tokens: TokenSource | undefined): AudienceWarning | un
   if (held?.otherAudience === undefined || tokens?.request.kind !== 'id') return undefined;
   const { identity, otherAudience: actual } = held;
   return explainOtherAudience({ asked: tokens.request.audience, actual, identity });
-}
-
-function toUrl(host: string, port: number): string {
-  const name = host === '0.0.0.0' || host === '::' || host === '' ? 'localhost' : host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }

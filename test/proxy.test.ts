@@ -90,7 +90,10 @@ test('a route that leads back to the proxy itself is refused', async (t) => {
     `routes: [{ path: /, upstream: "http://localhost:${port}", token: none }]`,
   );
   await proxy.close(0);
-  const loop = { ...looping, listen: [{ host: 'localhost', port: Number(port) }] };
+  const loop = {
+    ...looping,
+    listen: [{ address: { host: 'localhost', port: Number(port) }, tls: undefined }],
+  };
   await assert.rejects(createProxy({ config: loop, env: {} }), {
     code: 'config_invalid',
     message: /this proxy itself/,

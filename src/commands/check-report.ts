@@ -1,5 +1,5 @@
 import type { RouteReport } from '../check/result.ts';
-import { formatAddress } from '../config/address.ts';
+import { formatAddress, formatListener } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import type { ConfigIssue } from '../config/issues.ts';
 import type { ProxyError } from '../errors.ts';
@@ -34,7 +34,7 @@ export function toCheckReport(outcome: CheckOutcome): object {
       return {
         ok: reports.every(({ isFine }) => isFine),
         source,
-        listen: listen.map(formatAddress),
+        listen: listen.map(formatListener),
         admin: admin === undefined ? null : formatAddress(admin),
         routes: toRoutes(config, reports),
         issues: [],

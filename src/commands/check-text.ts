@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import type { Progress } from '../check/check-route.ts';
 import { findRemedies, type Remedy } from '../check/remedies.ts';
 import type { CheckResult, CheckStatus, RouteReport } from '../check/result.ts';
-import { formatAddress } from '../config/address.ts';
+import { formatAddress, formatListener } from '../config/address.ts';
 import type { Config, ConfigWarning, CredentialConfig, RouteConfig, SecretSource } from '../config/config.ts';
 import type { Io } from './io.ts';
 
@@ -41,7 +41,7 @@ export function createCheckText(config: Config, { stdout, stderr, colour }: Io):
     writeConfig() {
       const { source, listen, admin, warnings } = config;
       write(`The configuration is fine: ${source}\n`);
-      write(`  listen  ${listen.map(formatAddress).join(', ')}`);
+      write(`  listen  ${listen.map(formatListener).join(', ')}`);
       write(`  admin   ${admin === undefined ? 'off' : formatAddress(admin)}`);
       for (const warning of warnings) stderr.write(`\n${formatWarning(warning)}\n`);
     },

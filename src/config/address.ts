@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { isLoopbackHost } from '../loopback.ts';
-import type { ListenAddress } from './config.ts';
+import type { ListenAddress, ListenerConfig, UnixAddress } from './config.ts';
 import { isHostName } from './host.ts';
 import { quote, type Refuse } from './issues.ts';
 
@@ -19,13 +19,11 @@ export function parseListenAddress(value: string | number, refuse: Refuse): List
   if (value.includes('//')) {
     return refuse(`${quote(value)} is a URL; what is needed is an address to listen on.`, EXAMPLE);
   }
-  if (value.startsWith('unix:')) return refuse('Unix sockets are not supported yet.', EXAMPLE);
   if (isIPv6(value))
     return refuse(`${quote(value)} is an IPv6 address without a port.`, `Write \`[${value}]:8080\`.`);
   const match = ADDRESS.exec(value);
   if (match === null) {
-    const hint = isHostName(value) ? `Write \`${value}:8080\`.` : EXAMPLE;
-    return refuse(`${quote(value)} is not an address with a port.`, hint);
+    return refuse(`${quote(value)} is not an address with a port.`, suggestAddress(value));
   }
   const [, bracketed, name = '', portText = ''] = match;
   const port = parsePort(portText, refuse);
@@ -41,6 +39,13 @@ export function parseListenAddress(value: string | number, refuse: Refuse): List
   return { host: name === '' ? 'localhost' : name.toLowerCase().replace(/\.$/, ''), port };
 }
 
+function suggestAddress(text: string): string {
+  if (isHostName(text)) return `Write \`${text}:8080\`.`;
+  return /^(?:~|\.{0,2})\/[\x21-\x7e]{1,100}$/.test(text)
+    ? `For a unix socket there is \`unix:${text}\`.`
+    : EXAMPLE;
+}
+
 /** Reads a TCP port; 0 means any free one. */
 export function parsePort(value: string | number, refuse: Refuse): number | undefined {
   const port = typeof value === 'number' ? value : /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
@@ -50,14 +55,35 @@ export function parsePort(value: string | number, refuse: Refuse): number | unde
   );
 }
 
-/** `host:port`, with brackets where they are needed. */
-export function formatAddress(address: ListenAddress): string {
+export function isUnixAddress(address: ListenAddress | UnixAddress): address is UnixAddress {
+  return 'path' in address;
+}
+
+/** `host:port`, with brackets where they are needed, or `unix:/path`; `parseListenAddress` and `parseUnixAddress` read it. */
+export function formatAddress(address: ListenAddress | UnixAddress): string {
+  if (isUnixAddress(address)) return `unix:${address.path}`;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `${host}:${address.port}`;
 }
 
+/** As `formatAddress`, and whether TLS is spoken there: `https://localhost:8443`, `unix:/path (TLS)`. */
+export function formatListener({ address, tls }: Pick<ListenerConfig, 'address' | 'tls'>): string {
+  const text = formatAddress(address);
+  if (tls === undefined) return text;
+  return isUnixAddress(address) ? `${text} (TLS)` : `https://${text}`;
+}
+
+/** What a client on this machine calls: `http://localhost:8080`, `https://localhost:8443`, or `unix:/path`. */
+export function toListenerUrl(address: ListenAddress | UnixAddress, isTls: boolean): string {
+  if (isUnixAddress(address)) return formatAddress(address);
+  const isWildcard = ['0.0.0.0', '::', ''].includes(address.host);
+  const reachable = isWildcard ? { host: 'localhost', port: address.port } : address;
+  return `${isTls ? 'https' : 'http'}://${formatAddress(reachable)}`;
+}
+
 /** Whether both can't be listened on at once. `localhost` is both loopback families, a wildcard every address. */
-export function overlap(a: ListenAddress, b: ListenAddress): boolean {
+export function overlap(a: ListenAddress | UnixAddress, b: ListenAddress | UnixAddress): boolean {
+  if (isUnixAddress(a) || isUnixAddress(b)) return isUnixAddress(a) && isUnixAddress(b) && a.path === b.path;
   if (a.port !== b.port || a.port === 0) return false;
   return a.host === b.host || covers(a.host, b.host) || covers(b.host, a.host);
 }

@@ -2,12 +2,14 @@
 export interface Config {
   /** Where the configuration came from, for messages: a file name, or `command line`. */
   readonly source: string;
-  readonly listen: readonly ListenAddress[];
+  /** At least one. */
+  readonly listen: readonly ListenerConfig[];
   readonly admin: AdminAddress | undefined;
   /** Named identities; always holds `default`. */
   readonly credentials: Readonly<Record<string, CredentialConfig>>;
   readonly routes: readonly RouteConfig[];
   readonly gate: GateConfig;
+  readonly limits: LimitsConfig;
   readonly google: GoogleConfig;
   /** Certificates trusted besides Node's own, for upstreams and Google alike: a PEM file's full name. */
   readonly caFile: string | undefined;
@@ -19,6 +21,24 @@ export interface Config {
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
+}
+
+/** A unix socket; `path` is its full name. What tells it from a `ListenAddress` is that it has one. */
+export interface UnixAddress {
+  readonly path: string;
+}
+
+/** One place where clients are listened for. */
+export interface ListenerConfig {
+  readonly address: ListenAddress | UnixAddress;
+  /** Undefined: clear text. */
+  readonly tls: ListenerTls | undefined;
+}
+
+/** PEM files, by their full names: the certificate with what it was signed by, and its private key. */
+export interface ListenerTls {
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 export interface AdminAddress extends ListenAddress {
@@ -33,6 +53,14 @@ export interface GateConfig {
   readonly origins: readonly string[];
   /** Listening beyond loopback without a way to tell clients apart was asked for by name. */
   readonly allowUnauthenticatedClients: boolean;
+}
+
+/** What is at work at once, at most; what comes on top is refused. */
+export interface LimitsConfig {
+  /** Connections of clients, on all listeners together. */
+  readonly connections: number;
+  /** Requests in flight, open WebSockets among them. */
+  readonly requests: number;
 }
 
 /** What holds for everything that is asked of Google. */
@@ -106,7 +134,28 @@ export interface RouteConfig {
   readonly header: HeaderMode;
   readonly timeout: TimeoutConfig;
   readonly headers: HeaderEdits;
+  readonly protocol: UpstreamProtocol;
+  readonly localize: LocalizeConfig;
+  /** Present the upstream's own origin in `Origin` and `Referer`, in place of the client's. */
+  readonly presentOrigin: boolean;
+  readonly forwarded: ForwardedMode;
+  /** Send a request again where that can't make it happen twice. */
+  readonly retry: boolean;
 }
+
+/** `auto`: gRPC and what else needs it over HTTP/2, the rest over HTTP/1.1. WebSocket goes over HTTP/1.1 always. */
+export type UpstreamProtocol = 'auto' | 'http1' | 'http2';
+
+/** What of a response is made to fit the route's address on this proxy. */
+export interface LocalizeConfig {
+  /** URLs of configured upstreams in `Location`, `Content-Location`, `Refresh` and `Link`. */
+  readonly redirects: boolean;
+  /** `Domain`, `Path`, `Secure`, `SameSite` and the name's prefix in `Set-Cookie`, and back in `Cookie`. */
+  readonly cookies: boolean;
+}
+
+/** What tells the upstream of the client: the `X-Forwarded-*` headers, `Forwarded` (RFC 7239), both or nothing. */
+export type ForwardedMode = 'x-forwarded' | 'forwarded' | 'both' | 'none';
 
 export type UpstreamConfig =
   /** `origin` is `https://host[:port]` (or `http:` on loopback); `basePath` is `/` or `/a/b` without a trailing slash. */

@@ -10,6 +10,7 @@ export type Draft<T> = T extends string | number | boolean | undefined
 
 export type DraftFile = Draft<ConfigFile>;
 export type DraftRoute = Draft<ConfigFile['routes'][number]>;
+export type DraftListen = NonNullable<DraftFile['listen']>;
 export type DraftCredential = Draft<NonNullable<ConfigFile['credentials']>[string]>;
 /** A credential of one kind. */
 export type DraftCredentialOf<Kind extends CredentialKind> = Extract<

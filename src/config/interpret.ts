@@ -1,4 +1,4 @@
-import type { Config, GateConfig } from './config.ts';
+import type { Config, GateConfig, LimitsConfig } from './config.ts';
 import { readCredentials } from './credentials.ts';
 import type { DraftFile } from './draft.ts';
 import { parseFileName } from './file-name.ts';
@@ -9,6 +9,8 @@ import type { Env, Layer } from './layers.ts';
 import { readListeners } from './listeners.ts';
 import { readRoutes } from './routes.ts';
 import { findWarnings } from './warnings.ts';
+
+const DEFAULT_LIMITS: LimitsConfig = { connections: 8_192, requests: 4_096 };
 
 export interface Interpretation {
   /** For messages: a file name, or `command line`. */
@@ -25,7 +27,7 @@ export interface Interpretation {
 /** Understands every value of a draft. What it can't is refused and left out, so the result counts only if nothing was. */
 export function interpretDraft({ source, folder, draft, refuseAt, layers, env }: Interpretation): Config {
   const credentials = readCredentials(draft.credentials, { folder, env, refuseAt });
-  const { listen, admin, allowUnauthenticatedClients } = readListeners(layers);
+  const { listen, admin, allowUnauthenticatedClients } = readListeners(layers, env);
   const routes = readRoutes(draft.routes, { credentials, listen, refuseAt });
   const gate: GateConfig = { ...readGate(draft.gate, refuseAt), allowUnauthenticatedClients };
   const google = readGoogleSettings(draft, layers, refuseAt);
@@ -38,6 +40,7 @@ export function interpretDraft({ source, folder, draft, refuseAt, layers, env }:
     credentials: Object.fromEntries(credentials.configs),
     routes,
     gate,
+    limits: readLimits(draft.limits),
     google,
     caFile: caFile && parseFileName(caFile.value, { folder: caFile.folder, env }, caFile.refuse),
     warnings,
@@ -55,6 +58,11 @@ function readGate(draft: DraftFile['gate'], refuseAt: RefuseAt): Pick<GateConfig
     hosts: hosts.filter((host) => host !== undefined),
     origins: origins.filter((origin) => origin !== undefined),
   };
+}
+
+function readLimits(draft: DraftFile['limits']): LimitsConfig {
+  const { connections = DEFAULT_LIMITS.connections, requests = DEFAULT_LIMITS.requests } = draft ?? {};
+  return { connections, requests };
 }
 
 function deepFreeze<T>(value: T): T {

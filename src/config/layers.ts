@@ -1,5 +1,5 @@
-import type { DraftFile } from './draft.ts';
-import { type Note, type Place, quote, type Refuse, type RefuseAt } from './issues.ts';
+import type { DraftFile, DraftListen } from './draft.ts';
+import { type Note, type Path, type Place, quote, type Refuse, type RefuseAt } from './issues.ts';
 import { nearest } from './nearest.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -25,8 +25,8 @@ export interface Given<T> {
 
 /** What one source says about settings that more than one can give; nothing where it says nothing. */
 export interface Layer {
-  readonly listen?: readonly Given<string | number>[] | undefined;
-  /** Replaces the port of whatever is listened on so far. */
+  readonly listen?: readonly GivenListener[] | undefined;
+  /** Replaces the port of whatever is listened on so far, unix sockets aside. */
   readonly port?: Given<string | number> | undefined;
   readonly admin?: Given<string | number | false> | undefined;
   readonly allowUnauthenticatedClients?: boolean | undefined;
@@ -39,6 +39,12 @@ export interface GivenFile extends Given<string> {
   readonly folder: string;
 }
 
+/** An address to listen on, and the folder that file names about it start at. */
+export interface GivenListener extends Given<string | number> {
+  readonly folder: string;
+  readonly tls?: { readonly cert: Given<string>; readonly key: Given<string> } | undefined;
+}
+
 /** What the environment says to each of Google's tools; lies below the file, which speaks to this one. */
 export function toGoogleLayer(env: Env, note: Note): Layer {
   const value = env[UNIVERSE_DOMAIN];
@@ -47,24 +53,48 @@ export function toGoogleLayer(env: Env, note: Note): Layer {
 
 /** @param folder the file's own */
 export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt, folder: string): Layer {
-  const { listen, admin, gate } = draft;
-  const listed = typeof listen === 'object' ? listen : undefined;
-  const single = typeof listen === 'object' || listen === undefined ? undefined : listen;
+  const { admin, gate } = draft;
   const given = <T>(setting: string, value: T | undefined): Given<T> | undefined =>
     value === undefined ? undefined : { value, refuse: refuseAt([setting]) };
   const caFile = given('caFile', draft.caFile);
   return {
-    listen:
-      single !== undefined
-        ? [{ value: single, refuse: refuseAt(['listen']) }]
-        : listed?.flatMap((value, index) =>
-            value === undefined ? [] : [{ value, refuse: refuseAt(['listen', index]) }],
-          ),
+    listen: toGivenListeners(draft.listen, refuseAt, folder),
     admin: given('admin', admin),
     allowUnauthenticatedClients: gate?.allowUnauthenticatedClients,
     caFile: caFile && { ...caFile, folder },
     universeDomain: given('universeDomain', draft.universeDomain),
   };
+}
+
+function toGivenListeners(
+  draft: DraftListen | undefined,
+  refuseAt: RefuseAt,
+  folder: string,
+): readonly GivenListener[] | undefined {
+  const read = (one: DraftListener | undefined, path: Path): readonly GivenListener[] => {
+    if (typeof one !== 'object')
+      return one === undefined ? [] : [{ value: one, refuse: refuseAt(path), folder }];
+    const { address: value, tls: { cert, key } = {} } = one;
+    if (value === undefined) return [];
+    const tls =
+      cert === undefined || key === undefined
+        ? undefined
+        : {
+            cert: { value: cert, refuse: refuseAt([...path, 'tls', 'cert']) },
+            key: { value: key, refuse: refuseAt([...path, 'tls', 'key']) },
+          };
+    return [{ value, refuse: refuseAt([...path, 'address']), folder, tls }];
+  };
+  if (draft === undefined) return undefined;
+  return isList(draft)
+    ? draft.flatMap((one, index) => read(one, ['listen', index]))
+    : read(draft, ['listen']);
+}
+
+type DraftListener = Exclude<DraftListen, readonly unknown[]>;
+
+function isList(draft: DraftListen): draft is Extract<DraftListen, readonly unknown[]> {
+  return Array.isArray(draft);
 }
 
 /** `GBP_*`; a variable that is set to nothing says nothing. */
@@ -78,7 +108,11 @@ export function toEnvironmentLayer(env: Env, note: Note, cwd: string): Layer {
   return {
     listen: read('GBP_LISTEN')
       ?.value.split(',')
-      .map((part) => ({ value: part.trim(), refuse: note(toNamedPlace('GBP_LISTEN', part.trim())) })),
+      .map((part) => ({
+        value: part.trim(),
+        refuse: note(toNamedPlace('GBP_LISTEN', part.trim())),
+        folder: cwd,
+      })),
     port: read('GBP_PORT'),
     admin: read('GBP_ADMIN'),
     allowUnauthenticatedClients: allow && parseBoolean(allow),
@@ -92,7 +126,7 @@ export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer 
     refuse: note(toNamedPlace(flag, String(value))),
   });
   return {
-    listen: flags.listen?.map((value) => given('--listen', value)),
+    listen: flags.listen?.map((value) => ({ ...given('--listen', value), folder: cwd })),
     port: flags.port === undefined ? undefined : given('--port', flags.port),
     admin: flags.admin === undefined ? undefined : given('--admin', flags.admin),
     allowUnauthenticatedClients: flags.allowUnauthenticatedClients,

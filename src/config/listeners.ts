@@ -1,63 +1,117 @@
-import { formatAddress, isLoopbackAddress, overlap, parseListenAddress, parsePort } from './address.ts';
-import type { AdminAddress, ListenAddress } from './config.ts';
+import {
+  formatAddress,
+  formatListener,
+  isLoopbackAddress,
+  isUnixAddress,
+  overlap,
+  parseListenAddress,
+  parsePort,
+} from './address.ts';
+import type { AdminAddress, ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from './config.ts';
+import { type FileNameContext, parseFileName } from './file-name.ts';
 import type { Refuse } from './issues.ts';
-import type { Given, Layer } from './layers.ts';
+import type { Env, Given, GivenListener, Layer } from './layers.ts';
+import { isUnixText, parseUnixAddress } from './unix-address.ts';
 
 export interface Listeners {
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly ListenerConfig[];
   readonly admin: AdminAddress | undefined;
   readonly allowUnauthenticatedClients: boolean;
 }
 
-/** An address, and where to complain about it; nobody complains about a default. */
-interface Claim {
-  readonly address: ListenAddress;
+/** A listener, and where to complain about its address; nobody complains about a default. */
+interface Claim extends ListenerConfig {
   readonly refuse: Refuse | undefined;
 }
 
 /** Both loopback families (R70): programs differ in which one they try first. */
-const DEFAULT_LISTEN: Claim = { address: { host: 'localhost', port: 8080 }, refuse: undefined };
+const DEFAULT_LISTEN: Claim = {
+  address: { host: 'localhost', port: 8080 },
+  tls: undefined,
+  refuse: undefined,
+};
 const DEFAULT_ADMIN: AdminAddress = { host: '127.0.0.1', port: 9901, explicit: false };
 
 /** Lays the layers over one another, lowest first, and refuses to be open beyond this machine by accident (R1). */
-export function readListeners(layers: readonly Layer[]): Listeners {
+export function readListeners(layers: readonly Layer[], env: Env): Listeners {
   let listen: readonly Claim[] = [DEFAULT_LISTEN];
   for (const layer of layers) {
-    if (layer.listen !== undefined) listen = layer.listen.flatMap(toClaims);
+    if (layer.listen !== undefined) listen = layer.listen.flatMap((given) => toClaims(given, env));
     if (layer.port !== undefined) listen = movePort(listen, layer.port);
   }
   refuseOverlaps(listen);
 
   const givenAdmin = layers.findLast((layer) => layer.admin !== undefined)?.admin;
-  const admin = givenAdmin && toAdminClaims(givenAdmin);
+  const admin = givenAdmin && toAdminAddresses(givenAdmin);
 
   const allowUnauthenticatedClients =
     layers.findLast((layer) => layer.allowUnauthenticatedClients !== undefined)
       ?.allowUnauthenticatedClients ?? false;
-  if (!allowUnauthenticatedClients) for (const claim of [...listen, ...(admin ?? [])]) refuseOpen(claim);
+  if (!allowUnauthenticatedClients) {
+    for (const { address, refuse } of listen) refuseOpen(address, refuse);
+    for (const address of admin ?? []) refuseOpen(address, givenAdmin?.refuse);
+  }
 
   return {
-    listen: listen.map((claim) => claim.address),
-    admin: admin === undefined ? DEFAULT_ADMIN : admin[0] && { ...admin[0].address, explicit: true },
+    listen: listen.map(({ address, tls }) => ({ address, tls })),
+    admin: admin === undefined ? DEFAULT_ADMIN : admin[0] && { ...admin[0], explicit: true },
     allowUnauthenticatedClients,
   };
 }
 
-function toClaims({ value, refuse }: Given<string | number>): readonly Claim[] {
+function toClaims({ value, refuse, folder, tls }: GivenListener, env: Env): readonly Claim[] {
+  const context = { folder, env };
+  const address =
+    typeof value === 'string' && isUnixText(value)
+      ? parseUnixAddress(value, context, refuse)
+      : parseListenAddress(value, refuse);
+  const files = tls && parseTls(tls, context);
+  return address === undefined ? [] : [{ address, tls: files, refuse }];
+}
+
+function parseTls(
+  { cert, key }: NonNullable<GivenListener['tls']>,
+  context: FileNameContext,
+): ListenerTls | undefined {
+  const certFile = parseFileName(cert.value, context, cert.refuse);
+  const keyFile = parseFileName(key.value, context, key.refuse);
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
+}
+
+/** None where there shall be none, and none where there is a mistake. */
+function toAdminAddresses({ value, refuse }: Given<string | number | false>): readonly ListenAddress[] {
+  if (value === false || value === 'off') return [];
+  if (typeof value === 'string' && isUnixText(value)) {
+    refuse('The admin port has no unix socket.', 'Write `127.0.0.1:9901`, or `false` for none.');
+    return [];
+  }
   const address = parseListenAddress(value, refuse);
-  return address === undefined ? [] : [{ address, refuse }];
+  return address === undefined ? [] : [address];
 }
 
-function toAdminClaims({ value, refuse }: Given<string | number | false>): readonly Claim[] {
-  return value === false || value === 'off' ? [] : toClaims({ value, refuse });
-}
-
-/** Two ports of one host become one address. */
+/** Two ports of one host become one address. Unix sockets stay where they are. */
 function movePort(claims: readonly Claim[], { value, refuse }: Given<string | number>): readonly Claim[] {
   const port = parsePort(value, refuse);
   if (port === undefined) return claims;
-  const byHost = new Map(claims.map((claim) => [claim.address.host, claim]));
-  return [...byHost.values()].map((claim) => ({ ...claim, address: { host: claim.address.host, port } }));
+  const moved = new Map<string, Claim>();
+  for (const claim of claims) {
+    if (isUnixAddress(claim.address)) moved.set(formatAddress(claim.address), claim);
+    else {
+      const { host } = claim.address;
+      moved.set(formatListener({ ...claim, address: { host, port } }), { ...claim, address: { host, port } });
+    }
+  }
+  const listeners = [...moved.values()];
+  const mixed = listeners.find(
+    (one) =>
+      one.tls !== undefined && listeners.some((other) => !other.tls && overlap(one.address, other.address)),
+  );
+  if (mixed === undefined) return listeners;
+  refuse(
+    `Port ${port} can't be both with TLS and without it, as the listeners of the configuration are.`,
+    'Change the ports there; or take 0, for a free port each.',
+  );
+  return claims;
 }
 
 function refuseOverlaps(claims: readonly Claim[]): void {
@@ -70,8 +124,8 @@ function refuseOverlaps(claims: readonly Claim[]): void {
   }
 }
 
-function refuseOpen({ address, refuse }: Claim): void {
-  if (isLoopbackAddress(address)) return;
+function refuseOpen(address: ListenAddress | UnixAddress, refuse: Refuse | undefined): void {
+  if (isUnixAddress(address) || isLoopbackAddress(address)) return;
   refuse?.(
     `${formatAddress(address)} can be reached from other machines, which could then call your services as you.`,
     `Listen on \`localhost:${address.port}\`; or, if everybody who gets there may, say so: \`gate: { allowUnauthenticatedClients: true }\` (--allow-unauthenticated-clients).`,

@@ -1,5 +1,5 @@
-import { formatAddress, overlap } from './address.ts';
-import type { HeaderMode, ListenAddress, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
+import { formatListener, isLoopbackAddress, overlap } from './address.ts';
+import type { ListenerConfig, LocalizeConfig, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
 import type { DraftFile, DraftRoute } from './draft.ts';
 import { parseDuration } from './duration.ts';
@@ -12,12 +12,11 @@ import { parsePath } from './url-path.ts';
 
 /** Cloud Run ends every request after 60 minutes at the latest: a little later there is nothing left to wait for. */
 const DEFAULT_TIMEOUT: TimeoutConfig = { connectMs: 5_000, headersMs: 61 * 60_000, idleMs: 61 * 60_000 };
-const DEFAULT_HEADER: HeaderMode = 'auto';
 
 export interface RoutesContext {
   readonly credentials: Pick<Credentials, 'configs' | 'find'>;
   /** Where the proxy itself will be. */
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly ListenerConfig[];
   readonly refuseAt: RefuseAt;
 }
 
@@ -74,18 +73,51 @@ function readRest(
   const timeout = readTimeout(draft.timeout, [...path, 'timeout'], refuseAt);
   const headers = readHeaderEdits(draft.headers, [...path, 'headers'], refuseAt);
   if (upstream === undefined || credentials === undefined || token === undefined) return undefined;
-  const { stripPath = true, header = DEFAULT_HEADER } = draft;
-  return { upstream, stripPath, credentials, token, header, timeout, headers };
+  return { upstream, credentials, token, timeout, headers, ...readManner(draft) };
 }
 
-/** A route to the proxy itself would go round until something breaks. The proxy speaks http: alone, on this machine. */
-function refuseLoop(upstream: UpstreamConfig, listen: readonly ListenAddress[], refuse: Refuse): void {
+type Manner = Pick<
+  RouteConfig,
+  'stripPath' | 'header' | 'protocol' | 'localize' | 'presentOrigin' | 'forwarded' | 'retry'
+>;
+
+/** What needs no understanding beyond its shape. */
+function readManner(draft: DraftRoute): Manner {
+  const {
+    stripPath = true,
+    header = 'auto',
+    protocol = 'auto',
+    forwarded = 'x-forwarded',
+    retry = true,
+  } = draft;
+  const presentOrigin = draft.origin === 'upstream';
+  return {
+    stripPath,
+    header,
+    protocol,
+    localize: readLocalize(draft.localize),
+    presentOrigin,
+    forwarded,
+    retry,
+  };
+}
+
+function readLocalize(draft: DraftRoute['localize'] = true): LocalizeConfig {
+  if (typeof draft === 'boolean') return { redirects: draft, cookies: draft };
+  const { redirects = true, cookies = true } = draft;
+  return { redirects, cookies };
+}
+
+/** A route to the proxy itself would go round until something breaks. */
+function refuseLoop(upstream: UpstreamConfig, listen: readonly ListenerConfig[], refuse: Refuse): void {
   if (upstream.kind !== 'url') return;
   const { protocol, hostname, port } = new URL(upstream.origin);
-  if (protocol !== 'http:') return;
-  const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) };
-  const own = listen.find((one) => overlap(one, address));
-  if (own !== undefined) refuse(`This upstream is the proxy itself, which listens on ${formatAddress(own)}.`);
+  const isTls = protocol === 'https:';
+  const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (isTls ? 443 : 80)) };
+  if (!isLoopbackAddress(address)) return;
+  const own = listen.find((one) => (one.tls !== undefined) === isTls && overlap(one.address, address));
+  if (own !== undefined)
+    refuse(`This upstream is the proxy itself, which listens on ${formatListener(own)}.`);
 }
 
 function readTimeout(draft: DraftRoute['timeout'], path: Path, refuseAt: RefuseAt): TimeoutConfig {

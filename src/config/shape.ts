@@ -48,7 +48,8 @@ export function checkShape(value: unknown): { draft: DraftFile; mistakes: readon
 /** Of a union's failures, those of the one alternative that was meant, if that can be told. */
 function innermost(issue: ShapeIssue): readonly ShapeIssue[] {
   const meant = (issue.errors ?? []).filter((failures) =>
-    failures.every((failure) => failure.path.length > 0),
+    // An unknown key is found by looking into a map, so a map is what was meant.
+    failures.every((failure) => failure.path.length > 0 || failure.keys !== undefined),
   );
   if (meant.length !== 1 || meant[0] === undefined) return [issue];
   return meant[0].flatMap((inner) => innermost({ ...inner, path: [...issue.path, ...inner.path] }));

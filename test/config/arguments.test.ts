@@ -55,7 +55,7 @@ test('with routes on the command line no file is read', async (t) => {
   writeFileSync(join(cwd, 'proxy.yaml'), 'this is: [broken');
   const env = { GBP_CONFIG: 'proxy.yaml', GBP_PORT: '0' };
   const config = await resolveConfig({ flags: {}, positionals: ['https://a.run.app'], env, cwd });
-  assert.deepEqual(config.listen, [{ host: 'localhost', port: 0 }]);
+  assert.deepEqual(config.listen, [{ address: { host: 'localhost', port: 0 }, tls: undefined }]);
 });
 
 test('routes on the command line and --config exclude each other', async (t) => {

@@ -3,17 +3,23 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import type { ListenAddress, ListenerConfig } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { ProxyError } from '../../src/errors.ts';
 import { createFolder, resolveFile } from './resolve-file.ts';
 
 const ROUTES = 'routes:\n  - path: /orders\n    upstream: https://orders-abc123-an.a.run.app\n';
 
+/** Listeners without TLS. */
+function clear(...addresses: readonly ListenAddress[]): readonly ListenerConfig[] {
+  return addresses.map((address) => ({ address, tls: undefined }));
+}
+
 test('the smallest file gets every default', async (t) => {
   const config = await resolveFile(t, ROUTES);
   assert.deepEqual(config, {
     source: 'proxy.yaml',
-    listen: [{ host: 'localhost', port: 8080 }],
+    listen: [{ address: { host: 'localhost', port: 8080 }, tls: undefined }],
     admin: { host: '127.0.0.1', port: 9901, explicit: false },
     credentials: { default: { kind: 'adc' } },
     routes: [
@@ -28,9 +34,15 @@ test('the smallest file gets every default', async (t) => {
         header: 'auto',
         timeout: { connectMs: 5_000, headersMs: 3_660_000, idleMs: 3_660_000 },
         headers: { set: {}, remove: [] },
+        protocol: 'auto',
+        localize: { redirects: true, cookies: true },
+        presentOrigin: false,
+        forwarded: 'x-forwarded',
+        retry: true,
       },
     ],
     gate: { hosts: [], origins: [], allowUnauthenticatedClients: false },
+    limits: { connections: 8_192, requests: 4_096 },
     google: { universeDomain: 'googleapis.com', tokenTimeoutMs: 5_000 },
     caFile: undefined,
     warnings: [],
@@ -52,37 +64,32 @@ test('the environment goes over the file, and a flag over both', async (t) => {
   const env = { GBP_LISTEN: '127.0.0.1:2001, [::1]:2001', GBP_ADMIN: 'off' };
 
   const fromFile = await resolveFile(t, file);
-  assert.deepEqual(fromFile.listen, [{ host: '127.0.0.1', port: 1001 }]);
+  assert.deepEqual(fromFile.listen, clear({ host: '127.0.0.1', port: 1001 }));
   assert.deepEqual(fromFile.admin, { host: '127.0.0.1', port: 1002, explicit: true });
 
   const fromEnv = await resolveFile(t, file, { env });
-  assert.deepEqual(fromEnv.listen, [
-    { host: '127.0.0.1', port: 2001 },
-    { host: '::1', port: 2001 },
-  ]);
+  assert.deepEqual(fromEnv.listen, clear({ host: '127.0.0.1', port: 2001 }, { host: '::1', port: 2001 }));
   assert.equal(fromEnv.admin, undefined);
 
   const flags = { listen: ['localhost:3001'], admin: 'localhost:3002' };
   const fromFlags = await resolveFile(t, file, { env, flags });
-  assert.deepEqual(fromFlags.listen, [{ host: 'localhost', port: 3001 }]);
+  assert.deepEqual(fromFlags.listen, clear({ host: 'localhost', port: 3001 }));
   assert.deepEqual(fromFlags.admin, { host: 'localhost', port: 3002, explicit: true });
 });
 
 test('a port of its own keeps the hosts; --listen goes over GBP_PORT', async (t) => {
   const file = `listen: ["127.0.0.1:1001", "[::1]:1001", "127.0.0.1:1002"]\n${ROUTES}`;
-  const both = (port: number) => [
-    { host: '127.0.0.1', port },
-    { host: '::1', port },
-  ];
+  const both = (port: number) => clear({ host: '127.0.0.1', port }, { host: '::1', port });
   assert.deepEqual((await resolveFile(t, file, { env: { GBP_PORT: '0' } })).listen, both(0));
   assert.deepEqual(
     (await resolveFile(t, file, { env: { GBP_PORT: '5' }, flags: { port: 6 } })).listen,
     both(6),
   );
   const flags = { listen: ['localhost:7'] };
-  assert.deepEqual((await resolveFile(t, file, { env: { GBP_PORT: '5' }, flags })).listen, [
-    { host: 'localhost', port: 7 },
-  ]);
+  assert.deepEqual(
+    (await resolveFile(t, file, { env: { GBP_PORT: '5' }, flags })).listen,
+    clear({ host: 'localhost', port: 7 }),
+  );
 });
 
 test('an empty variable says nothing', async (t) => {
@@ -95,7 +102,7 @@ test('an empty variable says nothing', async (t) => {
     GBP_CA_FILE: '',
     GOOGLE_CLOUD_UNIVERSE_DOMAIN: '',
   };
-  assert.deepEqual((await resolveFile(t, ROUTES, { env })).listen, [{ host: 'localhost', port: 8080 }]);
+  assert.deepEqual((await resolveFile(t, ROUTES, { env })).listen, clear({ host: 'localhost', port: 8080 }));
 });
 
 for (const [name, env, flags] of [
@@ -146,7 +153,7 @@ test('R1: listening beyond this machine has to be asked for by name, wherever it
   ]) {
     const config = await resolveFile(t, open, overrides);
     assert.equal(config.gate.allowUnauthenticatedClients, true);
-    assert.deepEqual(config.listen, [{ host: '0.0.0.0', port: 8080 }]);
+    assert.deepEqual(config.listen, clear({ host: '0.0.0.0', port: 8080 }));
   }
   assert.equal((await resolveFile(t, asked)).gate.allowUnauthenticatedClients, true);
 });

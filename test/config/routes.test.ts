@@ -177,7 +177,7 @@ for (const [written, listen] of [
       t,
       `listen: ${written}\nroutes: [{ path: /, upstream: emulator:hello }]`,
     );
-    assert.deepEqual(config.listen, [listen]);
+    assert.deepEqual(config.listen, [{ address: listen, tls: undefined }]);
   });
 }
 
