@@ -24,6 +24,7 @@ export function compileRoute(
     timeout: config.timeout,
     removeHeaders: replaced.length === 0 ? undefined : new Set(replaced),
     setHeaders: Object.entries(set).flat(),
+    forwarded: config.forwarded,
     transport,
   };
 }

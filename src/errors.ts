@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   head_too_large: badRequest(431),
   target_too_long: badRequest(414),
   request_timeout: badRequest(408),
+  expectation_failed: badRequest(417),
   // routing
   no_route: upstream(404, 'destination_not_found'),
   // tokens

@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
 import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
@@ -8,12 +7,14 @@ import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { Config, ConfigWarning } from './config/config.ts';
+import type { Config, ConfigWarning, ListenerConfig } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import type { Observer } from './observe/events.ts';
-import { listen } from './relay/listen.ts';
+import type { ExchangeContext } from './relay/exchange.ts';
+import { type BoundAddress, listen } from './relay/listen.ts';
+import { createLoad } from './relay/load.ts';
 import type { Route, Site } from './relay/site.ts';
 import { createTransport, type Transport } from './relay/transport.ts';
 import { createRouteTable } from './routing/table.ts';
@@ -80,28 +81,28 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   });
   const assembly = await assemble({ config, cache, clock, env });
   const transports = new Map<string, Transport>();
-  const tcp = config.listen.flatMap(({ address }) => (isUnixAddress(address) ? [] : [address]));
   const gate = createGate({
-    bound: tcp.map(({ host }) => host),
+    bound: config.listen.flatMap(({ address }) => (isUnixAddress(address) ? [] : [address.host])),
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
   const site = createSite(gate, assembly.routes, transports, env);
   let isDraining = false;
-  const listener = await listen(tcp, {
+  const context: ExchangeContext = {
     site: () => site,
-    scheme: 'http',
     observer,
+    load: createLoad(config.limits.requests),
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
     wallMs: () => clock.now().wallMs,
-  }).catch(async (error: unknown) => {
+  };
+  const { connections: maxConnections } = config.limits;
+  const listener = await listen(config.listen, { context, maxConnections }).catch(async (error: unknown) => {
     cache.close();
     await assembly.close();
     throw error;
   });
-  const { host = 'localhost' } = tcp[0] ?? {};
-  const url = toListenerUrl({ host, port: listener.addresses[0]?.port ?? 0 }, false);
+  const url = toProxyUrl(config.listen, listener.addresses);
   const routes = assembly.routes.map((route) => summarize(route, url));
   const stopEverything = async (): Promise<void> => {
     cache.close();
@@ -125,7 +126,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {});
   return {
     url,
-    addresses: listener.addresses.map(({ address, port }) => toListenerUrl({ host: address, port }, false)),
+    addresses: listener.addresses.map(({ address, isTls }) => toListenerUrl(address, isTls)),
     adminUrl: admin?.url,
     routes,
     warnings: assembly.warnings,
@@ -158,12 +159,22 @@ function createSite(
   return { gate, routes: createRouteTable(routes), routeNames: routes.map(({ name }) => name) };
 }
 
+/** Where the routes are said to be: on the first TCP address as it was configured, else on the socket. */
+function toProxyUrl(configured: readonly ListenerConfig[], bound: readonly BoundAddress[]): string {
+  const index = configured.findIndex(({ address }) => !isUnixAddress(address));
+  const [tcp, first] = [configured[index], bound.find(({ address }) => !isUnixAddress(address)) ?? bound[0]];
+  if (first === undefined) throw new Error('a listener has an address');
+  if (tcp === undefined || isUnixAddress(tcp.address) || isUnixAddress(first.address))
+    return toListenerUrl(first.address, first.isTls);
+  return toListenerUrl({ host: tcp.address.host, port: first.address.port }, first.isTls);
+}
+
 /** A route that leads back to this proxy would call itself until something breaks. */
-function refuseLoops(routes: readonly AssembledRoute[], bound: readonly AddressInfo[]): void {
+function refuseLoops(routes: readonly AssembledRoute[], bound: readonly BoundAddress[]): void {
   for (const { config, origin } of routes) {
     const url = new URL(origin);
     const isLocal = url.protocol === 'http:';
-    if (isLocal && bound.some(({ port }) => String(port) === url.port)) {
+    if (isLocal && bound.some(({ address }) => 'port' in address && String(address.port) === url.port)) {
       throw new ProxyError(
         'config_invalid',
         `Route ${config.name} leads to ${origin}, which is this proxy itself.`,

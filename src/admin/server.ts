@@ -4,8 +4,8 @@ import type { AdminAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import type { Gate } from '../gate/gate.ts';
 import { toErrorAnswer } from '../relay/answers.ts';
+import { toBindError } from '../relay/bind.ts';
 import { nextRequestId } from '../relay/exchange.ts';
-import { toBindError } from '../relay/listen.ts';
 import { readRequestFacts } from '../relay/request-head.ts';
 
 /** The second port: what the proxy says of itself. A port of its own, so that no route can hide it or be hidden. */

@@ -118,6 +118,7 @@ function toForward(route: Route, userAgent: string): Forward {
     target: route.path,
     httpMajor: 1,
     httpMinor: 1,
+    http2: undefined,
     lines,
     peer: '127.0.0.1',
     scheme: 'http' as const,
@@ -129,6 +130,7 @@ function toForward(route: Route, userAgent: string): Forward {
     facts,
     target: toUpstreamTarget(route, route.path, ''),
     framing: 'none',
+    isGrpc: false,
     forwardedHost: host,
     placement: placeToken(route, facts),
   };

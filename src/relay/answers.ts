@@ -1,5 +1,6 @@
 import type { Refuser } from '../auth/refusal.ts';
 import type { ProxyError } from '../errors.ts';
+import { toGrpcMessage, toGrpcStatus } from './grpc.ts';
 
 /** A complete response made by the proxy itself. */
 export interface Answer {
@@ -14,6 +15,8 @@ export interface AnswerContext {
   /** The route's name; undefined when none was found. */
   readonly route: string | undefined;
   readonly requestId: string;
+  /** Whether whoever asked reads `grpc-status` instead of the status. */
+  readonly readsGrpcStatus?: boolean;
 }
 
 /**
@@ -21,13 +24,31 @@ export interface AnswerContext {
  * (RFC 9209) by which a client can tell it from an upstream's answer.
  */
 export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer {
+  if (context.readsGrpcStatus === true) return toGrpcAnswer(error, context);
   const { code, message, hint } = error;
   const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
   const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
-  if (error.retryAfterMs !== undefined)
-    lines.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
+  lines.push(...retryLines(error));
   if (code === 'method_not_allowed') lines.push('Allow', RELAYED_METHODS);
   return { status: error.status, lines, body };
+}
+
+/** A failure as gRPC has it: status 200, and all that there is to say in the head ("Trailers-Only"). */
+function toGrpcAnswer(error: ProxyError, { requestId }: AnswerContext): Answer {
+  const text = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
+  const lines = [
+    'Content-Type',
+    'application/grpc',
+    'grpc-status',
+    String(toGrpcStatus(error)),
+    'grpc-message',
+    toGrpcMessage(text),
+    'X-Request-Id',
+    requestId,
+    ...ownLines(error, ''),
+    ...retryLines(error),
+  ];
+  return { status: 200, lines, body: '' };
 }
 
 /** Methods named in `Allow`; any other but CONNECT and TRACE is relayed as well. */
@@ -89,6 +110,11 @@ export function toRawResponse(answer: Answer, reason: string): string {
 export function toReceivedLine(status: number, by: Refuser, cause: string | undefined): readonly string[] {
   const details = cause === undefined ? by : `${by}: ${cause}`;
   return ['Proxy-Status', `gcp-bearer-proxy; received-status=${status}; details="${details}"`];
+}
+
+function retryLines({ retryAfterMs }: ProxyError): string[] {
+  if (retryAfterMs === undefined) return [];
+  return ['Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))];
 }
 
 function ownLines(error: ProxyError, body: string): string[] {

@@ -4,12 +4,16 @@ import type { Arrival, Gate } from '../gate/gate.ts';
 import type { Authority } from '../gate/host.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
+import { toForwardedLines } from './forwarded.ts';
+import { isGrpc } from './grpc.ts';
 import {
   type BodyFraming,
   type CredentialHeader,
   framingOf,
+  framingOfStream,
   type RequestFacts,
   readRequestFacts,
+  toTrailingLines,
   toUpstreamLines,
 } from './request-head.ts';
 import type { Route, Site } from './site.ts';
@@ -22,9 +26,17 @@ export interface RequestHead {
   readonly httpMajor: number;
   readonly httpMinor: number;
   readonly lines: FieldLines;
+  /** What HTTP/2 says outside of field lines (RFC 9113, section 8.3); undefined for a request in HTTP/1. */
+  readonly http2: Http2Facts | undefined;
   /** The client's address, for `X-Forwarded-For`. */
   readonly peer: string;
   readonly scheme: 'http' | 'https';
+}
+
+export interface Http2Facts {
+  readonly authority: string | undefined;
+  /** Whether content follows the head. */
+  readonly hasBody: boolean;
 }
 
 export type Decision =
@@ -49,6 +61,8 @@ export interface Forward {
   /** The upstream's request target. */
   readonly target: string;
   readonly framing: BodyFraming;
+  /** gRPC, which is HTTP/2 by definition. */
+  readonly isGrpc: boolean;
   /** `Host` as the client sent it. */
   readonly forwardedHost: string;
   readonly placement: Placement;
@@ -80,18 +94,19 @@ export function decide(site: Site, head: RequestHead): Decision {
 }
 
 function decideOrThrow(site: Site, head: RequestHead): Decision {
-  if (head.httpMajor !== 1 || head.httpMinor > 1) {
-    throw new ProxyError('http_version_not_supported', 'This listener speaks HTTP/1.0 and HTTP/1.1.');
+  if (head.http2 === undefined && (head.httpMajor !== 1 || head.httpMinor > 1)) {
+    throw new ProxyError('http_version_not_supported', 'This listener speaks HTTP/1.0, HTTP/1.1 and HTTP/2.');
   }
   if (head.lines.length > MAX_FIELD_LINES * 2) {
     throw new ProxyError('head_too_large', `The request has more than ${MAX_FIELD_LINES} header lines.`);
   }
   const facts = readRequestFacts(head.lines);
+  const host = settleHost(head, facts);
   const target = parseTarget(head.target);
   const arrival: Arrival = {
     method: head.method,
     scheme: head.scheme,
-    host: facts.host,
+    host,
     origin: facts.origin,
     fetchSite: facts.fetchSite,
     fetchMode: facts.fetchMode,
@@ -111,8 +126,11 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     throw new ProxyError('bad_request', 'Only OPTIONS may have the target "*".');
   }
   if (verdict.kind === 'ask') {
-    const url = `${head.scheme}://${facts.host}${target.path}${target.query}`;
+    const url = `${head.scheme}://${host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
+  }
+  if (facts.expect !== undefined && facts.expect.toLowerCase() !== '100-continue') {
+    throw new ProxyError('expectation_failed', 'The only Expect taken is "100-continue".');
   }
   const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
@@ -122,10 +140,18 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     head,
     facts,
     target: toUpstreamTarget(route, target.path, target.query),
-    framing: framingOf(facts, head.httpMinor),
-    forwardedHost: facts.host ?? '',
+    framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
+    isGrpc: isGrpc(facts),
+    forwardedHost: host ?? '',
     placement: placeToken(route, facts),
   };
+}
+
+/** HTTP/2 has the authority in a field of its own; a `Host` beside it has to say the same (RFC 9113, section 8.3.1). */
+function settleHost({ http2 }: RequestHead, { host }: RequestFacts): string | undefined {
+  if (http2?.authority === undefined) return host;
+  if (host === undefined || host === http2.authority) return http2.authority;
+  throw new ProxyError('bad_host', 'The request has a Host header other than its :authority.');
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute-form target counts, so it has to pass the gate as well. */
@@ -196,9 +222,13 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
         ? undefined
         : { header: placement.header, bearer: token.bearer },
     quotaProject: route.quotaProject ?? token?.quotaProject,
-    forwardedFor: head.peer,
-    forwardedHost: forward.forwardedHost,
-    forwardedProto: head.scheme,
+    forwarded: toForwardedLines(route.forwarded, {
+      peer: head.peer,
+      host: forward.forwardedHost,
+      scheme: head.scheme,
+      prefix: route.stripPath ? route.path : '',
+    }),
+    trailing: toTrailingLines(facts, forward.framing),
     remove: route.removeHeaders,
     set: route.setHeaders,
   });

@@ -1,11 +1,14 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
 import type { Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
-import { composeHead, type Decision, decide, type Forward, type RequestHead } from './decide.ts';
+import type { Client, ClientListener } from './client.ts';
+import { composeHead, type Decision, decide, type Forward } from './decide.ts';
+import { findValue } from './field-lines.ts';
+import { readsGrpcStatus } from './grpc.ts';
+import type { Load } from './load.ts';
 import {
   isRefusal,
   isScreened,
@@ -13,17 +16,19 @@ import {
   type RefusedRequest,
   type Screened,
 } from './refusal-screen.ts';
-import { StreamedBody } from './request-body.ts';
-import { toClientHead } from './response-head.ts';
+import type { RequestBody } from './request-body.ts';
+import { toClientHead, toInterimLines } from './response-head.ts';
 import type { Site } from './site.ts';
-import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
+import { toTrailers } from './trailers.ts';
+import type { Receiver, Sending } from './transport.ts';
 
 /** What the exchanges of one listener share. */
 export interface ExchangeContext {
   /** The site in force; asked once per request. */
   site(): Site;
-  readonly scheme: 'http' | 'https';
   readonly observer: Observer | undefined;
+  /** All requests in flight. */
+  readonly load: Load;
   /** Whether the proxy is on its way out: each response then asks its client to close the connection. */
   isDraining(): boolean;
   /** Milliseconds on a monotonic clock. */
@@ -31,9 +36,6 @@ export interface ExchangeContext {
   /** Milliseconds since the epoch. */
   wallMs(): number;
 }
-
-/** A body this small that came in one piece goes out together with its head, in one write. */
-const SINGLE_WRITE_BYTES = 16_384;
 
 const REQUEST_ID_PREFIX = Math.floor(Math.random() * 36 ** 6)
   .toString(36)
@@ -47,21 +49,20 @@ export function nextRequestId(): string {
 }
 
 /** One request's way through: decided by the core, then carried to the upstream and back. */
-export class Exchange implements Receiver {
+export class Exchange implements Receiver, ClientListener {
   readonly #context: ExchangeContext;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #expectsContinue: boolean;
+  readonly #client: Client;
   readonly #startMs: number;
   #forward: Forward | undefined;
   #token: HeldToken | undefined;
   #sending: Sending | undefined;
   #sentMs: number | undefined;
   #upstreamMs: number | undefined;
-  #contentLength: number | undefined;
+  #body: RequestBody | null = null;
   #hasHead = false;
-  #hasBody = false;
   #isOver = false;
+  #isCounted = false;
+  #wasAskedOn = false;
   #error: ProxyError | undefined;
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
@@ -69,33 +70,19 @@ export class Exchange implements Receiver {
   #isReplay = false;
   #refusal: Diagnosis | undefined;
 
-  constructor(
-    context: ExchangeContext,
-    request: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-  ) {
+  constructor(context: ExchangeContext, client: Client) {
     this.#context = context;
-    this.#request = request;
-    this.#response = response;
-    this.#expectsContinue = expectsContinue;
+    this.#client = client;
     this.#startMs = context.monotonicMs();
   }
 
   /** Decides, and answers or forwards. Never throws. */
   start(): void {
-    const request = this.#request;
-    this.#response.on('close', () => this.#onClientClose());
-    const head: RequestHead = {
-      method: request.method ?? '',
-      target: request.url ?? '',
-      httpMajor: request.httpVersionMajor,
-      httpMinor: request.httpVersionMinor,
-      lines: request.rawHeaders,
-      peer: request.socket.remoteAddress ?? '',
-      scheme: this.#context.scheme,
-    };
-    this.#act(decide(this.#context.site(), head));
+    const { load } = this.#context;
+    this.#client.listen(this);
+    this.#isCounted = load.enter();
+    if (this.#isCounted) this.#act(decide(this.#context.site(), this.#client.head));
+    else this.#fail(toOverload(load));
   }
 
   #act(decision: Decision): void {
@@ -140,15 +127,15 @@ export class Exchange implements Receiver {
     this.#token = token;
     try {
       const lines = composeHead(forward, token);
-      if (this.#expectsContinue) this.#response.writeContinue();
+      this.#body ??= this.#openBody(forward);
       this.#sentMs = this.#context.monotonicMs();
       this.#sending = forward.route.transport.send(
         {
           method: forward.head.method,
           target: forward.target,
           lines,
-          body: toBody(forward, this.#request),
-          expectsContinue: false,
+          body: this.#body,
+          expectsContinue: this.#client.expectsContinue && this.#body !== null,
           timeout: forward.route.timeout,
         },
         this,
@@ -158,7 +145,24 @@ export class Exchange implements Receiver {
     }
   }
 
-  onInterim(): void {}
+  #openBody({ framing, facts }: Forward): RequestBody | null {
+    if (framing === 'none') return null;
+    return this.#client.openBody(framing === 'length' ? Number(facts.contentLength) : undefined);
+  }
+
+  onInterim(status: number, lines: readonly string[]): void {
+    if (this.#isOver || this.#hasHead) return;
+    if (status === 100) {
+      // Asked for once, however many attempts are made, and only by a client that waits for it.
+      if (this.#wasAskedOn || !this.#client.expectsContinue) return;
+      this.#wasAskedOn = true;
+    }
+    try {
+      this.#client.sendInterim(status, toInterimLines(lines, this.#token?.value));
+    } catch {
+      // One that can't be put into the client's version of HTTP is left out: it is about a response that still comes.
+    }
+  }
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
     if (this.#isOver) return;
@@ -207,11 +211,14 @@ export class Exchange implements Receiver {
     const head = toClientHead(rawLines, status, token);
     if (by !== undefined) head.lines.push(...toReceivedLine(status, by, this.#refusal?.cause));
     this.#leaked = head.leaked;
-    this.#contentLength = head.contentLength;
-    if (this.#context.isDraining()) this.#response.shouldKeepAlive = false;
     const safeReason = token !== undefined && reason.includes(token) ? '' : reason;
     try {
-      this.#response.writeHead(status, safeReason, head.lines);
+      this.#client.sendHead({
+        status,
+        reason: safeReason,
+        lines: head.lines,
+        contentLength: head.contentLength,
+      });
     } catch (cause) {
       // Node refuses what it would not parse itself: an illegal status or header value.
       this.#sending?.abort();
@@ -224,15 +231,6 @@ export class Exchange implements Receiver {
       return;
     }
     this.#hasHead = true;
-    // A small body of known length comes along or right behind, and then both go out in one write. Anything else may be
-    // long in coming, and the client of an event stream waits for the head.
-    if (this.#contentLength === undefined || this.#contentLength > SINGLE_WRITE_BYTES)
-      process.nextTick(flushHead, this);
-  }
-
-  /** Sends a head whose body is not there yet: an event stream's client waits for it. */
-  flushHead(): void {
-    if (!this.#hasBody && !this.#isOver) this.#response.flushHeaders();
   }
 
   onData(chunk: Buffer): boolean {
@@ -241,25 +239,20 @@ export class Exchange implements Receiver {
       this.#screen.onData(chunk);
       return this.#screen === undefined;
     }
-    if (!this.#hasBody) {
-      this.#hasBody = true;
-      if (this.#contentLength === chunk.length && chunk.length <= SINGLE_WRITE_BYTES) {
-        this.#response.end(chunk.toString('latin1'), 'latin1');
-        return true;
-      }
-    }
-    if (this.#response.write(chunk)) return true;
-    this.#response.once('drain', () => this.#sending?.resume());
-    return false;
+    return this.#client.sendData(chunk);
   }
 
-  onEnd(_trailers: readonly string[]): void {
+  onDrain(): void {
+    this.#sending?.resume();
+  }
+
+  onEnd(trailers: readonly string[]): void {
     if (this.#isOver) return;
     if (this.#screen !== undefined) {
       this.#screen.onEnd();
       return;
     }
-    if (!this.#response.writableEnded) this.#response.end();
+    this.#client.end(toTrailers(trailers, this.#token?.value));
     this.#conclude();
   }
 
@@ -268,7 +261,7 @@ export class Exchange implements Receiver {
   }
 
   /** The client's connection, or its response, is over: nothing may be left running upstream. */
-  #onClientClose(): void {
+  onClose(): void {
     if (this.#isOver) return;
     this.#conclude();
     this.#sending?.abort();
@@ -283,18 +276,22 @@ export class Exchange implements Receiver {
     this.#error = error;
     if (this.#hasHead) {
       // What was promised can't be delivered: break the connection, never end it cleanly (RFC 9112, section 8).
-      this.#response.destroy();
+      this.#client.breakOff();
       this.#conclude();
       return;
     }
-    const route = this.#forward?.route.name;
-    this.#answer(toErrorAnswer(error, { route, requestId: this.#id() }));
+    const contentType = findValue(this.#client.head.lines, 'content-type');
+    this.#answer(
+      toErrorAnswer(error, {
+        route: this.#forward?.route.name,
+        requestId: this.#id(),
+        readsGrpcStatus: readsGrpcStatus({ contentType }),
+      }),
+    );
   }
 
   #answer(answer: Answer): void {
-    if (this.#context.isDraining()) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(answer.status, answer.lines);
-    this.#response.end(answer.body);
+    this.#client.sendAnswer(answer);
     this.#conclude();
   }
 
@@ -305,15 +302,17 @@ export class Exchange implements Receiver {
 
   #conclude(): void {
     this.#isOver = true;
-    const { observer } = this.#context;
+    const { observer, load } = this.#context;
+    const { head, sentStatus } = this.#client;
+    if (this.#isCounted) load.leave();
     if (observer === undefined) return;
     const cause = this.#error?.code === 'internal' ? this.#error.cause : undefined;
     observer.onExchange({
       requestId: this.#id(),
-      method: this.#request.method ?? '',
-      target: redactTarget(this.#request.url ?? ''),
+      method: head.method,
+      target: redactTarget(head.target),
       route: this.#forward?.route.name,
-      status: this.#hasHead || this.#response.headersSent ? this.#response.statusCode : 0,
+      status: sentStatus,
       error: this.#error?.code,
       message: this.#error?.message,
       upstreamMs: this.#upstreamMs,
@@ -327,13 +326,9 @@ export class Exchange implements Receiver {
   }
 }
 
-function toBody({ framing, facts }: Forward, stream: IncomingMessage): UpstreamRequest['body'] {
-  if (framing === 'none') return null;
-  const length = framing === 'length' ? Number(facts.contentLength) : undefined;
-  const source = { stream, isComplete: () => stream.complete, trailers: () => stream.rawTrailers };
-  return new StreamedBody(source, length);
-}
-
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead();
+function toOverload({ limit }: Load): ProxyError {
+  return new ProxyError('overloaded', `There are ${limit} requests in flight, which is as many as may be.`, {
+    hint: 'Raise limits.requests in the configuration if this machine can take more.',
+    retryAfterMs: 1_000,
+  });
 }

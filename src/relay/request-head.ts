@@ -1,5 +1,6 @@
 import { ProxyError } from '../errors.ts';
 import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
+import { toTrailerNames } from './trailers.ts';
 
 /** What a request's field lines say, read in one pass. Repeated values are joined by `, ` (RFC 9110, section 5.3). */
 export interface RequestFacts {
@@ -15,6 +16,9 @@ export interface RequestFacts {
   readonly transferEncoding: string | undefined;
   readonly expect: string | undefined;
   readonly upgrade: string | undefined;
+  readonly contentType: string | undefined;
+  readonly te: string | undefined;
+  readonly trailer: string | undefined;
   /** Lower-case names the client's `Connection` lists beyond the usual ones; undefined when there are none. */
   readonly connectionNames: ReadonlySet<string> | undefined;
 }
@@ -32,13 +36,16 @@ const Role = {
   fetchMode: 5,
   fetchDest: 6,
   referer: 7,
-  authorization: 8,
+  contentType: 8,
+  authorization: 9,
   // From here on: looked at, and never goes on. The body is framed anew.
-  contentLength: 9,
-  transferEncoding: 10,
-  connection: 11,
-  expect: 12,
-  upgrade: 13,
+  contentLength: 10,
+  transferEncoding: 11,
+  connection: 12,
+  expect: 13,
+  upgrade: 14,
+  te: 15,
+  trailer: 16,
 } as const;
 type Role = (typeof Role)[keyof typeof Role];
 
@@ -49,15 +56,16 @@ const REQUEST_ROLES: Readonly<Record<string, Role>> = {
   'sec-fetch-mode': Role.fetchMode,
   'sec-fetch-dest': Role.fetchDest,
   referer: Role.referer,
+  'content-type': Role.contentType,
   authorization: Role.authorization,
   'content-length': Role.contentLength,
   'transfer-encoding': Role.transferEncoding,
   connection: Role.connection,
   expect: Role.expect,
   upgrade: Role.upgrade,
+  te: Role.te,
+  trailer: Role.trailer,
   'keep-alive': Role.drop,
-  te: Role.drop,
-  trailer: Role.drop,
   'http2-settings': Role.drop,
   'x-serverless-authorization': Role.drop,
   // Whom the client pretends to be forwarding for is not believed: a loopback client is no trusted proxy.
@@ -93,6 +101,9 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
   let connection: string | undefined;
   let expect: string | undefined;
   let upgrade: string | undefined;
+  let contentType: string | undefined;
+  let te: string | undefined;
+  let trailer: string | undefined;
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const name = lines[i] as string;
     const value = lines[i + 1] as string;
@@ -108,7 +119,10 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     else if (role === Role.contentLength) contentLength = joinValues(contentLength, value);
     else if (role === Role.transferEncoding) transferEncoding = joinValues(transferEncoding, value);
     else if (role === Role.expect) expect = joinValues(expect, value);
+    else if (role === Role.contentType) contentType = joinValues(contentType, value);
     else if (role === Role.upgrade) upgrade = joinValues(upgrade, value);
+    else if (role === Role.te) te = joinValues(te, value);
+    else if (role === Role.trailer) trailer = joinValues(trailer, value);
     else {
       authorization = value;
       authorizationCount += 1;
@@ -127,6 +141,9 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     transferEncoding,
     expect,
     upgrade,
+    contentType,
+    te,
+    trailer,
     connectionNames: connection === undefined ? undefined : namesInConnection(connection),
   };
 }
@@ -146,9 +163,10 @@ export interface RequestAdditions {
   /** The token and its header; undefined for routes without one. */
   readonly credential: { readonly header: CredentialHeader; readonly bearer: string } | undefined;
   readonly quotaProject: string | undefined;
-  readonly forwardedFor: string;
-  readonly forwardedHost: string;
-  readonly forwardedProto: 'http' | 'https';
+  /** What is said of the client, in place of what it said itself. */
+  readonly forwarded: FieldLines;
+  /** `TE: trailers` and `Trailer`, where they hold for this hop, too. */
+  readonly trailing: FieldLines;
   /** Names (lower case) dropped by configuration. */
   readonly remove: ReadonlySet<string> | undefined;
   /** Field lines set by configuration, in place of the client's. */
@@ -176,13 +194,23 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
     if (add.quotaProject !== undefined && name.toLowerCase() === QUOTA_PROJECT) continue;
     out.push(name, lines[i + 1] as string);
   }
-  out.push('X-Forwarded-For', add.forwardedFor);
-  out.push('X-Forwarded-Host', add.forwardedHost);
-  out.push('X-Forwarded-Proto', add.forwardedProto);
+  for (const text of add.trailing) out.push(text);
+  for (const text of add.forwarded) out.push(text);
   for (const text of add.set) out.push(text);
   if (add.quotaProject !== undefined) out.push('X-Goog-User-Project', add.quotaProject);
   if (add.credential !== undefined) out.push(add.credential.header, add.credential.bearer);
   return out;
+}
+
+const ACCEPTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:;[^,]*)?(?:,|$)/i;
+
+/** What is said upstream of trailers: whether they are wanted back, and which may come behind the request's own content. */
+export function toTrailingLines({ te, trailer }: RequestFacts, framing: BodyFraming): FieldLines {
+  const lines: string[] = [];
+  if (te !== undefined && ACCEPTS_TRAILERS.test(te)) lines.push('TE', 'trailers');
+  const names = trailer === undefined || framing !== 'chunked' ? undefined : toTrailerNames(trailer);
+  if (names !== undefined) lines.push('Trailer', names);
+  return lines;
 }
 
 /** How a request's body is framed (RFC 9112, section 6). */
@@ -206,4 +234,12 @@ export function framingOf(facts: RequestFacts, httpMinor: number): BodyFraming {
     return 'chunked';
   }
   return facts.contentLength === undefined || facts.contentLength === '0' ? 'none' : 'length';
+}
+
+/** How a body goes on that came on an HTTP/2 stream, where its end needs no framing. */
+export function framingOfStream(stream: { readonly hasBody: boolean }, facts: RequestFacts): BodyFraming {
+  if (!stream.hasBody) return 'none';
+  return facts.contentLength !== undefined && /^[0-9]{1,15}$/.test(facts.contentLength)
+    ? 'length'
+    : 'chunked';
 }

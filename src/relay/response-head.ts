@@ -1,9 +1,11 @@
 import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
+import { toTrailerNames } from './trailers.ts';
 
-const RESPONSE_HOP_BY_HOP = new Set(['keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+/** About one connection; and `Alt-Svc`, which names other ways to the upstream (RFC 7838), none of them for our clients. */
+const RESPONSE_HOP_BY_HOP = new Set(['alt-svc', 'keep-alive', 'te', 'transfer-encoding', 'upgrade']);
 
-const responseRole = rememberByName((name): 'pass' | 'drop' | 'connection' | 'content-length' => {
-  if (name === 'connection' || name === 'content-length') return name;
+const responseRole = rememberByName((name): 'pass' | 'drop' | 'connection' | 'content-length' | 'trailer' => {
+  if (name === 'connection' || name === 'content-length' || name === 'trailer') return name;
   return RESPONSE_HOP_BY_HOP.has(name) || name.startsWith('proxy-') ? 'drop' : 'pass';
 });
 
@@ -26,6 +28,7 @@ export function toClientHead(rawLines: FieldLines, status: number, token: string
   let contentLength: number | undefined;
   let leaked: string[] | undefined;
   let connection: string | undefined;
+  let trailer: string | undefined;
   for (let i = 0; i + 1 < rawLines.length; i += 2) {
     const name = rawLines[i] as string;
     const value = rawLines[i + 1] as string;
@@ -33,6 +36,10 @@ export function toClientHead(rawLines: FieldLines, status: number, token: string
     if (role === 'drop') continue;
     if (role === 'connection') {
       connection = joinValues(connection, value);
+      continue;
+    }
+    if (role === 'trailer') {
+      trailer = joinValues(trailer, value);
       continue;
     }
     if (role === 'content-length') {
@@ -48,7 +55,21 @@ export function toClientHead(rawLines: FieldLines, status: number, token: string
     lines.push(name, value);
   }
   const named = connection === undefined ? undefined : namesInConnection(connection);
-  return { lines: named === undefined ? lines : without(lines, named), contentLength, leaked };
+  const kept = named === undefined ? lines : without(lines, named);
+  if (trailer !== undefined && contentLength === undefined && mayHaveContent(status)) {
+    const names = toTrailerNames(trailer);
+    if (names !== undefined) kept.push('Trailer', names);
+  }
+  return { lines: kept, contentLength, leaked };
+}
+
+function mayHaveContent(status: number): boolean {
+  return status >= 200 && status !== 204 && status !== 205 && status !== 304;
+}
+
+/** The field lines of an interim response for the client. */
+export function toInterimLines(rawLines: FieldLines, token: string | undefined): readonly string[] {
+  return toClientHead(rawLines, 103, token).lines;
 }
 
 function without(lines: string[], names: ReadonlySet<string>): string[] {

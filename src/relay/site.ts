@@ -1,5 +1,5 @@
 import type { TokenSource } from '../auth/token-source.ts';
-import type { HeaderMode, TimeoutConfig } from '../config/config.ts';
+import type { ForwardedMode, HeaderMode, TimeoutConfig } from '../config/config.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
@@ -36,5 +36,6 @@ export interface Route extends PathMapping {
   /** Lower-case names dropped from requests; undefined when there are none. */
   readonly removeHeaders: ReadonlySet<string> | undefined;
   readonly setHeaders: FieldLines;
+  readonly forwarded: ForwardedMode;
   readonly transport: Transport;
 }

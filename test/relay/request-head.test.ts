@@ -8,17 +8,6 @@ import {
 } from '../../src/relay/request-head.ts';
 
 const TOKEN = 'Bearer ours';
-const additions: RequestAdditions = {
-  host: 'upstream.example',
-  keepAuthorization: false,
-  credential: { header: 'Authorization', bearer: TOKEN },
-  quotaProject: undefined,
-  forwardedFor: '127.0.0.1',
-  forwardedHost: 'localhost:8080',
-  forwardedProto: 'http',
-  remove: undefined,
-  set: [],
-};
 const OURS = [
   'X-Forwarded-For',
   '127.0.0.1',
@@ -27,6 +16,16 @@ const OURS = [
   'X-Forwarded-Proto',
   'http',
 ];
+const additions: RequestAdditions = {
+  host: 'upstream.example',
+  keepAuthorization: false,
+  credential: { header: 'Authorization', bearer: TOKEN },
+  quotaProject: undefined,
+  forwarded: OURS,
+  trailing: [],
+  remove: undefined,
+  set: [],
+};
 
 function forward(lines: string[], change: Partial<RequestAdditions> = {}): string[] {
   return toUpstreamLines(lines, readRequestFacts(lines), { ...additions, ...change });

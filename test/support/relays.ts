@@ -1,7 +1,11 @@
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
+import { toListenerUrl } from '../../src/config/address.ts';
+import type { ListenerTls } from '../../src/config/config.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
+import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { listen } from '../../src/relay/listen.ts';
+import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
 import { createTransport } from '../../src/relay/transport.ts';
 import { route, site } from './sites.ts';
@@ -15,11 +19,20 @@ export interface Relay {
   drain(deadlineMs: number): Promise<void>;
 }
 
+export interface RelayOptions {
+  readonly tls?: ListenerTls;
+  readonly maxConnections?: number;
+  readonly maxRequests?: number;
+  readonly headTimeoutMs?: number;
+  readonly keepAliveMs?: number;
+}
+
 /** A listener with one route at `/` to an upstream: the relay without configuration or credentials around it. */
 export async function startRelay(
   t: TestContext,
   upstreamOrigin: string,
   change: Partial<Route> = {},
+  options: RelayOptions = {},
 ): Promise<Relay> {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
   const transport = createTransport({ origin: upstreamOrigin, connectTimeoutMs });
@@ -28,25 +41,32 @@ export async function startRelay(
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
-  const listener = await listen([{ host: '127.0.0.1', port: 0 }], {
+  const context: ExchangeContext = {
     site: () => compiled,
-    scheme: 'http',
     observer: {
       onExchange(record) {
         records.push(record);
         told.emit('record', record);
       },
     },
+    load: createLoad(options.maxRequests ?? 1_000),
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
+  };
+  const listener = await listen([{ address: { host: '127.0.0.1', port: 0 }, tls: options.tls }], {
+    context,
+    maxConnections: options.maxConnections ?? 1_000,
+    ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
+    ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
   });
   t.after(async () => {
     await listener.close(0);
     transport.destroy();
   });
+  const [bound] = listener.addresses;
   return {
-    url: `http://127.0.0.1:${listener.addresses[0]?.port}`,
+    url: bound === undefined ? '' : toListenerUrl(bound.address, bound.isTls),
     records,
     async nextRecord() {
       const [record] = (await once(told, 'record')) as [ExchangeRecord];

@@ -46,6 +46,7 @@ export function route(change: Partial<Route> = {}): Route {
     timeout: { connectMs: 5_000, headersMs: 0, idleMs: 0 },
     removeHeaders: undefined,
     setHeaders: [],
+    forwarded: 'x-forwarded',
     transport: {
       send: () => {
         throw new Error('this test sends nothing');
@@ -72,6 +73,7 @@ export function requestHead(change: Partial<RequestHead> = {}): RequestHead {
     target: '/',
     httpMajor: 1,
     httpMinor: 1,
+    http2: undefined,
     lines: ['Host', 'localhost:8080', 'User-Agent', 'curl/8.0', 'Accept', '*/*'],
     peer: '127.0.0.1',
     scheme: 'http',

@@ -1,0 +1,112 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+import { ProxyError } from '../errors.ts';
+import { toErrorAnswer, toRawResponse } from './answers.ts';
+import { nextRequestId } from './exchange.ts';
+
+/** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
+export type Http1Handler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  expectsContinue: boolean,
+) => void;
+
+export interface Http1ServerOptions {
+  readonly handle: Http1Handler;
+  /** Certificate and key; undefined: clear text. */
+  readonly tls: SecureContextOptions | undefined;
+  /** Longest time for a request's head to arrive, and for a TLS handshake. */
+  readonly headTimeoutMs: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number;
+}
+
+const MAX_HEAD_BYTES = 32_768;
+/** How often waiting connections are looked at, at most. */
+const CHECK_MS = 2_000;
+
+/** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
+export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: Http1ServerOptions): Server {
+  const options: ServerOptions = {
+    maxHeaderSize: MAX_HEAD_BYTES,
+    headersTimeout: headTimeoutMs,
+    keepAliveTimeout: keepAliveMs,
+    // Uploads may take as long as they need; the gap between two pieces is what is limited, per route.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(CHECK_MS, headTimeoutMs),
+    insecureHTTPParser: false,
+    noDelay: true,
+    requireHostHeader: true,
+    // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
+    optimizeEmptyRequests: true,
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+    handle(request, response, false);
+  const server =
+    tls === undefined
+      ? createServer(options, onRequest)
+      : createSecureServer(
+          { ...options, ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: headTimeoutMs },
+          onRequest,
+        );
+  // Zero means none are dropped in silence; `decide` counts.
+  server.maxHeadersCount = 0;
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    handle(request, response, true),
+  );
+  server.on('checkExpectation', onRequest);
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'));
+  });
+  server.on('clientError', onClientError);
+  return server;
+}
+
+/** Answers on a connection that has no response object, and closes it. */
+export function refuseConnection(socket: Duplex, error: ProxyError): void {
+  const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
+  socket.on('error', () => socket.destroy());
+  socket.end(toRawResponse(answer, STATUS_CODES[answer.status] ?? ''));
+}
+
+/** What is said to a client whose request doesn't come. */
+export function toHeadTimeout(): ProxyError {
+  return new ProxyError('request_timeout', 'The request did not arrive in time.');
+}
+
+function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+    socket.destroy();
+    return;
+  }
+  refuseConnection(socket, toParseError(error));
+}
+
+/** Whether a response has begun on this connection: a second one would be taken for its body. */
+function isAnswering(socket: Duplex): boolean {
+  const { _httpMessage: message } = socket as Duplex & { _httpMessage?: ServerResponse };
+  return message?.headersSent === true;
+}
+
+function toParseError(error: NodeJS.ErrnoException): ProxyError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return toHeadTimeout();
+    default:
+      return new ProxyError(
+        'bad_request',
+        `The request is not valid HTTP/1.1 (${error.code ?? 'parse error'}).`,
+      );
+  }
+}

@@ -1,0 +1,131 @@
+import {
+  createServer,
+  type Http2Server,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+
+/** Called for each request. */
+export type Http2Handler = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+) => void;
+
+export interface Http2ServerOptions {
+  readonly handle: Http2Handler;
+  /** How long a connection may go without a first request. */
+  readonly headTimeoutMs: number;
+  /** How long a connection without requests is kept. */
+  readonly keepAliveMs: number;
+}
+
+/** Serves HTTP/2 on connections that others accepted. */
+export interface Http2Endpoint {
+  /** Takes a connection over; its preface is still to be read. */
+  serve(socket: Socket): void;
+  /** Takes no new requests (GOAWAY), and closes each connection once its last response is sent. */
+  drain(): void;
+  close(): void;
+}
+
+/** Requests at once on one connection; Google's front end allows as many. */
+const MAX_STREAMS = 100;
+/** What may be under way to us unread, per request: enough for a fast upload, little for a stalled one. */
+const STREAM_WINDOW_BYTES = 524_288;
+const CONNECTION_WINDOW_BYTES = MAX_STREAMS * STREAM_WINDOW_BYTES;
+const MAX_HEAD_BYTES = 32_768;
+/** A little above what `decide` takes, so that what is too much can be said. */
+const MAX_FIELDS = 300;
+/** How often idle connections are looked at, at most. */
+const CHECK_MS = 2_000;
+
+/**
+ * Makes an endpoint for HTTP/2 (RFC 9113), with limits on what a hostile client can ask for: streams, the size of a head, streams
+ * opened only to be reset (CVE-2023-44487), frames that are invalid or refused, memory.
+ */
+export function createHttp2Endpoint({
+  handle,
+  headTimeoutMs,
+  keepAliveMs,
+}: Http2ServerOptions): Http2Endpoint {
+  const connections = new Map<Http2Session, Connection>();
+  let isDraining = false;
+  const server: Http2Server = createServer({
+    settings: {
+      maxConcurrentStreams: MAX_STREAMS,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      maxHeaderListSize: MAX_HEAD_BYTES,
+      enablePush: false,
+    },
+    maxHeaderListPairs: MAX_FIELDS,
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 100,
+    streamResetBurst: 200,
+    streamResetRate: 20,
+  });
+  server.on('session', (session: ServerHttp2Session) => {
+    const connection = { hadRequest: false, idleSinceMs: performance.now(), streams: 0 };
+    connections.set(session, connection);
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    session.on('error', () => {});
+    session.on('close', () => connections.delete(session));
+    if (isDraining) session.close();
+  });
+  server.on('sessionError', () => {});
+  server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders?: readonly string[]) => {
+    const connection = stream.session === undefined ? undefined : connections.get(stream.session);
+    if (connection !== undefined) count(connection, stream);
+    handle(stream, headers, rawHeaders ?? []);
+  });
+  const sweep = setInterval(
+    () => {
+      const nowMs = performance.now();
+      for (const [session, connection] of connections) {
+        if (connection.streams > 0) continue;
+        const limitMs = connection.hadRequest ? keepAliveMs : headTimeoutMs;
+        if (nowMs - connection.idleSinceMs >= limitMs) closeIdle(session);
+      }
+    },
+    Math.min(CHECK_MS, headTimeoutMs),
+  );
+  sweep.unref();
+
+  return {
+    serve(socket) {
+      server.emit('connection', socket);
+    },
+    drain() {
+      isDraining = true;
+      for (const session of connections.keys()) session.close();
+    },
+    close() {
+      clearInterval(sweep);
+      for (const session of connections.keys()) session.destroy();
+    },
+  };
+}
+
+interface Connection {
+  hadRequest: boolean;
+  idleSinceMs: number;
+  streams: number;
+}
+
+function count(connection: Connection, stream: ServerHttp2Stream): void {
+  connection.hadRequest = true;
+  connection.streams += 1;
+  stream.on('close', () => {
+    connection.streams -= 1;
+    connection.idleSinceMs = performance.now();
+  });
+}
+
+/** Says goodbye first; whoever doesn't answer that in time is cut off by the next look. */
+function closeIdle(session: Http2Session): void {
+  if (session.closed) session.destroy();
+  else session.close();
+}
