@@ -258,7 +258,7 @@ function withConfigFlags<T>(y: Argv<T>) {
       type: 'string',
       array: true,
       requiresArg: true,
-      describe: 'HOST:PORT to listen on; may repeat',
+      describe: 'HOST:PORT or unix:FILE to listen on; may repeat',
     })
     .option('port', {
       alias: 'p',

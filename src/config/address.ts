@@ -55,6 +55,7 @@ export function parsePort(value: string | number, refuse: Refuse): number | unde
   );
 }
 
+/** Whether an address is a unix socket's. */
 export function isUnixAddress(address: ListenAddress | UnixAddress): address is UnixAddress {
   return 'path' in address;
 }

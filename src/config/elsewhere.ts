@@ -16,6 +16,18 @@ const IMPERSONATE =
   '`credentials: { NAME: { kind: impersonate, account: … } }` at the top, and `credentials: NAME` here.';
 const FEDERATED =
   '`credentials: { NAME: { kind: federated, provider: …, from: github } }` at the top, and `credentials: NAME` here.';
+const TLS: Elsewhere = {
+  names: ['tls'],
+  advice: 'Write `listen: { address: localhost:8443, tls: { cert: …, key: … } }` at the top.',
+};
+const UNIX: Elsewhere = { advice: 'Write `listen: unix:/path` at the top.' };
+const REDIRECTS: Elsewhere = {
+  names: ['redirects', 'localize'],
+  advice: 'Write `localize: { redirects: … }`.',
+};
+const COOKIES: Elsewhere = { names: ['cookies', 'localize'], advice: 'Write `localize: { cookies: … }`.' };
+const FORWARDED: Elsewhere = { names: ['forwarded'] };
+const WEBSOCKET: Elsewhere = { advice: 'WebSocket works on every route.' };
 const MERGE: Elsewhere = { advice: 'Merge keys are not supported: write the settings out.' };
 
 /** In lower case, without `_` and `-`: the same setting is spelled in many ways. */
@@ -47,6 +59,34 @@ const ANYWHERE: Readonly<Record<string, Elsewhere>> = {
   cabundle: CA_FILE,
   universedomain: { advice: 'Write `universeDomain: …` at the top.' },
   tokentimeout: { advice: 'Write `tokenTimeout: …` at the top.' },
+  tls: TLS,
+  https: TLS,
+  ssl: TLS,
+  cert: TLS,
+  certificate: TLS,
+  socket: UNIX,
+  unix: UNIX,
+  http2: { names: ['protocol'] },
+  h2c: { names: ['protocol'] },
+  maxconnections: { names: ['connections'], advice: 'Write `limits: { connections: … }` at the top.' },
+  connections: { advice: 'Write `limits: { connections: … }` at the top.' },
+  maxrequests: { names: ['requests'], advice: 'Write `limits: { requests: … }` at the top.' },
+  requests: { advice: 'Write `limits: { requests: … }` at the top.' },
+  retries: { names: ['retry'] },
+  changeorigin: {
+    advice: "Host is always the upstream's own; for Origin and Referer there is `origin: upstream`.",
+  },
+  autorewrite: REDIRECTS,
+  protocolrewrite: REDIRECTS,
+  redirects: REDIRECTS,
+  cookies: COOKIES,
+  cookiedomainrewrite: COOKIES,
+  cookiepathrewrite: COOKIES,
+  xfwd: FORWARDED,
+  xforwarded: FORWARDED,
+  xforwardedfor: FORWARDED,
+  ws: WEBSOCKET,
+  websocket: WEBSOCKET,
   '<<': MERGE,
 };
 
@@ -78,12 +118,40 @@ const IN_CREDENTIALS: Readonly<Record<string, Elsewhere>> = {
   '<<': MERGE,
 };
 
+const CERT: Elsewhere = { names: ['cert', 'tls'] };
+const KEY: Elsewhere = { names: ['key', 'tls'] };
+const ADDRESS: Elsewhere = { names: ['address'] };
+
+const IN_LISTEN: Readonly<Record<string, Elsewhere>> = {
+  cert: CERT,
+  certfile: CERT,
+  certpath: CERT,
+  certificate: CERT,
+  key: KEY,
+  keyfile: KEY,
+  keypath: KEY,
+  privatekey: KEY,
+  https: { names: ['tls'] },
+  ssl: { names: ['tls'] },
+  host: ADDRESS,
+  port: ADDRESS,
+  path: ADDRESS,
+  socket: ADDRESS,
+  unix: ADDRESS,
+  '<<': MERGE,
+};
+
+const BY_PLACE: Readonly<Record<string, Readonly<Record<string, Elsewhere>>>> = {
+  credentials: IN_CREDENTIALS,
+  listen: IN_LISTEN,
+};
+
 /**
  * Where a setting is that doesn't exist at a place, when it is one people know from other tools.
  * @param names the settings there are at the place
  */
 export function explainKey(path: Path, key: string, names: readonly string[]): string | undefined {
-  const table = path[0] === 'credentials' ? IN_CREDENTIALS : ANYWHERE;
+  const table = BY_PLACE[path[0] ?? ''] ?? ANYWHERE;
   const plain = key === '<<' ? key : key.toLowerCase().replace(/[_-]/g, '');
   const found = Object.hasOwn(table, plain) ? table[plain] : undefined;
   const name = found?.names?.find((candidate) => names.includes(candidate));

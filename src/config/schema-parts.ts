@@ -21,13 +21,10 @@ export const text = (what: string) => z.string({ error: what });
 export const listOf = <T extends z.ZodType>(item: T, what: string) =>
   z.array(item, { error: what }).min(1, { error: what });
 
-const ADDRESS = 'an address such as localhost:8080, or a port';
-
-/** Where to listen. */
-// Numbers beyond what `meta` tells editors get through the types here, to be refused with a better reason.
+/** Where to listen. Numbers beyond what `meta` tells editors get through here, to be refused with a better reason. */
 export const address = z.union(
   [z.string(), z.number().meta({ type: 'integer', minimum: 0, maximum: 65_535 })],
   {
-    error: ADDRESS,
+    error: 'an address such as localhost:8080, or a port',
   },
 );

@@ -207,3 +207,40 @@ for (const written of ['false', 'off']) {
     assert.equal(config.admin, undefined);
   });
 }
+
+test('how a request travels is said route by route', async (t) => {
+  const { protocol, localize, presentOrigin, forwarded, retry } = await resolveRoute(
+    t,
+    `path: /, ${ORDERS}, protocol: http2, localize: false, origin: upstream, forwarded: both, retry: false`,
+  );
+  assert.deepEqual(
+    { protocol, localize, presentOrigin, forwarded, retry },
+    {
+      protocol: 'http2',
+      localize: { redirects: false, cookies: false },
+      presentOrigin: true,
+      forwarded: 'both',
+      retry: false,
+    },
+  );
+});
+
+for (const [written, localize] of [
+  ['true', { redirects: true, cookies: true }],
+  ['{}', { redirects: true, cookies: true }],
+  ['{ redirects: false }', { redirects: false, cookies: true }],
+  ['{ cookies: false }', { redirects: true, cookies: false }],
+] as const) {
+  test(`localize: ${written} is ${JSON.stringify(localize)}`, async (t) => {
+    const route = await resolveRoute(t, `path: /, ${ORDERS}, localize: ${written}`);
+    assert.deepEqual(route.localize, localize);
+  });
+}
+
+test('a limit that is left out keeps its default', async (t) => {
+  const routes = 'routes: [{ path: /, upstream: emulator:hello }]';
+  const { limits } = await resolveFile(t, `limits: { requests: 1 }\n${routes}`);
+  assert.deepEqual(limits, { connections: 8_192, requests: 1 });
+  const most = await resolveFile(t, `limits: { connections: 1000000 }\n${routes}`);
+  assert.deepEqual(most.limits, { connections: 1_000_000, requests: 4_096 });
+});
