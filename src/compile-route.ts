@@ -25,6 +25,8 @@ export function compileRoute(
     removeHeaders: replaced.length === 0 ? undefined : new Set(replaced),
     setHeaders: Object.entries(set).flat(),
     forwarded: config.forwarded,
+    localize: config.localize,
+    presentOrigin: config.presentOrigin,
     transport,
   };
 }

@@ -17,6 +17,7 @@ import { type BoundAddress, listen } from './relay/listen.ts';
 import { createLoad } from './relay/load.ts';
 import type { Route, Site } from './relay/site.ts';
 import { createTransport, type Transport } from './relay/transport.ts';
+import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 
 export interface ProxyOptions {
@@ -156,7 +157,9 @@ function createSite(
     transports.set(key, transport);
     return compileRoute(route, transport);
   });
-  return { gate, routes: createRouteTable(routes), routeNames: routes.map(({ name }) => name) };
+  const table = createRouteTable(routes);
+  const routeNames = routes.map(({ name }) => name);
+  return { gate, routes: table, homeward: createHomeward(routes, table), routeNames };
 }
 
 /** Where the routes are said to be: on the first TCP address as it was configured, else on the socket. */

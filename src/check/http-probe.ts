@@ -128,6 +128,7 @@ function toForward(route: Route, userAgent: string): Forward {
     route,
     head,
     facts,
+    localTarget: route.path,
     target: toUpstreamTarget(route, route.path, ''),
     framing: 'none',
     isGrpc: false,

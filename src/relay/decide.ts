@@ -6,6 +6,7 @@ import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import { toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
+import { toRewrites } from './localization.ts';
 import {
   type BodyFraming,
   type CredentialHeader,
@@ -58,6 +59,8 @@ export interface Forward {
   readonly route: Route;
   readonly head: RequestHead;
   readonly facts: RequestFacts;
+  /** The client's request target, in origin-form. */
+  readonly localTarget: string;
   /** The upstream's request target. */
   readonly target: string;
   readonly framing: BodyFraming;
@@ -139,6 +142,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     route,
     head,
     facts,
+    localTarget: target.path + target.query,
     target: toUpstreamTarget(route, target.path, target.query),
     framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
     isGrpc: isGrpc(facts),
@@ -229,6 +233,7 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
       prefix: route.stripPath ? route.path : '',
     }),
     trailing: toTrailingLines(facts, forward.framing),
+    rewrites: toRewrites(forward),
     remove: route.removeHeaders,
     set: route.setHeaders,
   });

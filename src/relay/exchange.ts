@@ -9,6 +9,7 @@ import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
 import { readsGrpcStatus } from './grpc.ts';
 import type { Load } from './load.ts';
+import { toLocalize } from './localization.ts';
 import {
   isRefusal,
   isScreened,
@@ -17,7 +18,7 @@ import {
   type Screened,
 } from './refusal-screen.ts';
 import type { RequestBody } from './request-body.ts';
-import { toClientHead, toInterimLines } from './response-head.ts';
+import { type Localize, toClientHead, toInterimLines } from './response-head.ts';
 import type { Site } from './site.ts';
 import { toTrailers } from './trailers.ts';
 import type { Receiver, Sending } from './transport.ts';
@@ -53,6 +54,7 @@ export class Exchange implements Receiver, ClientListener {
   readonly #context: ExchangeContext;
   readonly #client: Client;
   readonly #startMs: number;
+  #site: Site | undefined;
   #forward: Forward | undefined;
   #token: HeldToken | undefined;
   #sending: Sending | undefined;
@@ -81,7 +83,8 @@ export class Exchange implements Receiver, ClientListener {
     const { load } = this.#context;
     this.#client.listen(this);
     this.#isCounted = load.enter();
-    if (this.#isCounted) this.#act(decide(this.#context.site(), this.#client.head));
+    this.#site = this.#context.site();
+    if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
     else this.#fail(toOverload(load));
   }
 
@@ -158,7 +161,7 @@ export class Exchange implements Receiver, ClientListener {
       this.#wasAskedOn = true;
     }
     try {
-      this.#client.sendInterim(status, toInterimLines(lines, this.#token?.value));
+      this.#client.sendInterim(status, toInterimLines(lines, this.#token?.value, this.#localize()));
     } catch {
       // One that can't be put into the client's version of HTTP is left out: it is about a response that still comes.
     }
@@ -208,7 +211,7 @@ export class Exchange implements Receiver, ClientListener {
   /** Sends the response's head. `by` is said to the client where the request was refused. */
   #begin(status: number, reason: string, rawLines: readonly string[], by?: Refuser): void {
     const token = this.#token?.value;
-    const head = toClientHead(rawLines, status, token);
+    const head = toClientHead(rawLines, status, token, this.#localize());
     if (by !== undefined) head.lines.push(...toReceivedLine(status, by, this.#refusal?.cause));
     this.#leaked = head.leaked;
     const safeReason = token !== undefined && reason.includes(token) ? '' : reason;
@@ -231,6 +234,11 @@ export class Exchange implements Receiver, ClientListener {
       return;
     }
     this.#hasHead = true;
+  }
+
+  #localize(): Localize | undefined {
+    if (this.#forward === undefined || this.#site === undefined) return undefined;
+    return toLocalize(this.#forward, this.#site.homeward);
   }
 
   onData(chunk: Buffer): boolean {

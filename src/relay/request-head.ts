@@ -17,6 +17,7 @@ export interface RequestFacts {
   readonly expect: string | undefined;
   readonly upgrade: string | undefined;
   readonly contentType: string | undefined;
+  readonly hasCookie: boolean;
   readonly te: string | undefined;
   readonly trailer: string | undefined;
   /** Lower-case names the client's `Connection` lists beyond the usual ones; undefined when there are none. */
@@ -37,15 +38,16 @@ const Role = {
   fetchDest: 6,
   referer: 7,
   contentType: 8,
-  authorization: 9,
+  cookie: 9,
+  authorization: 10,
   // From here on: looked at, and never goes on. The body is framed anew.
-  contentLength: 10,
-  transferEncoding: 11,
-  connection: 12,
-  expect: 13,
-  upgrade: 14,
-  te: 15,
-  trailer: 16,
+  contentLength: 11,
+  transferEncoding: 12,
+  connection: 13,
+  expect: 14,
+  upgrade: 15,
+  te: 16,
+  trailer: 17,
 } as const;
 type Role = (typeof Role)[keyof typeof Role];
 
@@ -57,6 +59,7 @@ const REQUEST_ROLES: Readonly<Record<string, Role>> = {
   'sec-fetch-dest': Role.fetchDest,
   referer: Role.referer,
   'content-type': Role.contentType,
+  cookie: Role.cookie,
   authorization: Role.authorization,
   'content-length': Role.contentLength,
   'transfer-encoding': Role.transferEncoding,
@@ -102,6 +105,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
   let expect: string | undefined;
   let upgrade: string | undefined;
   let contentType: string | undefined;
+  let hasCookie = false;
   let te: string | undefined;
   let trailer: string | undefined;
   for (let i = 0; i + 1 < lines.length; i += 2) {
@@ -123,6 +127,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     else if (role === Role.upgrade) upgrade = joinValues(upgrade, value);
     else if (role === Role.te) te = joinValues(te, value);
     else if (role === Role.trailer) trailer = joinValues(trailer, value);
+    else if (role === Role.cookie) hasCookie = true;
     else {
       authorization = value;
       authorizationCount += 1;
@@ -142,6 +147,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     expect,
     upgrade,
     contentType,
+    hasCookie,
     te,
     trailer,
     connectionNames: connection === undefined ? undefined : namesInConnection(connection),
@@ -153,6 +159,13 @@ const QUOTA_PROJECT = 'x-goog-user-project';
 
 /** Headers a token can travel in. */
 export type CredentialHeader = 'Authorization' | 'X-Serverless-Authorization' | 'Proxy-Authorization';
+
+/** Each undefined: the value goes on as it is. */
+export interface RequestRewrites {
+  readonly origin: ((value: string) => string) | undefined;
+  readonly referer: ((value: string) => string) | undefined;
+  readonly cookie: ((value: string) => string) | undefined;
+}
 
 /** Everything that is put on a request besides what the client sent. */
 export interface RequestAdditions {
@@ -167,6 +180,8 @@ export interface RequestAdditions {
   readonly forwarded: FieldLines;
   /** `TE: trailers` and `Trailer`, where they hold for this hop, too. */
   readonly trailing: FieldLines;
+  /** How values read upstream that are the proxy's own on this side; undefined leaves all as they are. */
+  readonly rewrites: RequestRewrites | undefined;
   /** Names (lower case) dropped by configuration. */
   readonly remove: ReadonlySet<string> | undefined;
   /** Field lines set by configuration, in place of the client's. */
@@ -192,7 +207,8 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
     if (connectionNames?.has(name.toLowerCase())) continue;
     if (remove?.has(name.toLowerCase())) continue;
     if (add.quotaProject !== undefined && name.toLowerCase() === QUOTA_PROJECT) continue;
-    out.push(name, lines[i + 1] as string);
+    const value = lines[i + 1] as string;
+    out.push(name, add.rewrites === undefined ? value : rewrite(role, value, add.rewrites));
   }
   for (const text of add.trailing) out.push(text);
   for (const text of add.forwarded) out.push(text);
@@ -200,6 +216,12 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
   if (add.quotaProject !== undefined) out.push('X-Goog-User-Project', add.quotaProject);
   if (add.credential !== undefined) out.push(add.credential.header, add.credential.bearer);
   return out;
+}
+
+function rewrite(role: Role, value: string, { origin, referer, cookie }: RequestRewrites): string {
+  if (role === Role.origin) return origin?.(value) ?? value;
+  if (role === Role.referer) return referer?.(value) ?? value;
+  return role === Role.cookie ? (cookie?.(value) ?? value) : value;
 }
 
 const ACCEPTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:;[^,]*)?(?:,|$)/i;

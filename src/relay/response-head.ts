@@ -4,8 +4,21 @@ import { toTrailerNames } from './trailers.ts';
 /** About one connection; and `Alt-Svc`, which names other ways to the upstream (RFC 7838), none of them for our clients. */
 const RESPONSE_HOP_BY_HOP = new Set(['alt-svc', 'keep-alive', 'te', 'transfer-encoding', 'upgrade']);
 
-const responseRole = rememberByName((name): 'pass' | 'drop' | 'connection' | 'content-length' | 'trailer' => {
+/** Fields that say where something is, or for whom. */
+const LOCALIZED = new Set([
+  'content-location',
+  'link',
+  'location',
+  'refresh',
+  'set-cookie',
+  'strict-transport-security',
+]);
+
+type Role = 'pass' | 'drop' | 'connection' | 'content-length' | 'trailer' | 'localized';
+
+const responseRole = rememberByName((name): Role => {
   if (name === 'connection' || name === 'content-length' || name === 'trailer') return name;
+  if (LOCALIZED.has(name)) return 'localized';
   return RESPONSE_HOP_BY_HOP.has(name) || name.startsWith('proxy-') ? 'drop' : 'pass';
 });
 
@@ -19,11 +32,20 @@ export interface ClientHead {
   readonly leaked: readonly string[] | undefined;
 }
 
+/** A field's value as the client can use it; undefined leaves the field out. `name` is in lower case. */
+export type Localize = (name: string, value: string) => string | undefined;
+
 /**
  * The field lines for the client: the upstream's without hop-by-hop ones and without any that give the token back.
- * `token` is the token's own text; undefined when the request carried none.
+ * @param token the token's own text; undefined when the request carried none
+ * @param localize for fields that say where something is, or for whom; undefined leaves them as they are
  */
-export function toClientHead(rawLines: FieldLines, status: number, token: string | undefined): ClientHead {
+export function toClientHead(
+  rawLines: FieldLines,
+  status: number,
+  token: string | undefined,
+  localize?: Localize,
+): ClientHead {
   const lines: string[] = [];
   let contentLength: number | undefined;
   let leaked: string[] | undefined;
@@ -52,6 +74,11 @@ export function toClientHead(rawLines: FieldLines, status: number, token: string
       leaked.push(name);
       continue;
     }
+    if (role === 'localized' && localize !== undefined) {
+      const local = localize(name.toLowerCase(), value);
+      if (local !== undefined) lines.push(name, local);
+      continue;
+    }
     lines.push(name, value);
   }
   const named = connection === undefined ? undefined : namesInConnection(connection);
@@ -68,8 +95,12 @@ function mayHaveContent(status: number): boolean {
 }
 
 /** The field lines of an interim response for the client. */
-export function toInterimLines(rawLines: FieldLines, token: string | undefined): readonly string[] {
-  return toClientHead(rawLines, 103, token).lines;
+export function toInterimLines(
+  rawLines: FieldLines,
+  token: string | undefined,
+  localize?: Localize,
+): readonly string[] {
+  return toClientHead(rawLines, 103, token, localize).lines;
 }
 
 function without(lines: string[], names: ReadonlySet<string>): string[] {

@@ -1,6 +1,7 @@
 import type { TokenSource } from '../auth/token-source.ts';
-import type { ForwardedMode, HeaderMode, TimeoutConfig } from '../config/config.ts';
+import type { ForwardedMode, HeaderMode, LocalizeConfig, TimeoutConfig } from '../config/config.ts';
 import type { Gate } from '../gate/gate.ts';
+import type { Homeward } from '../routing/homeward.ts';
 import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
@@ -13,6 +14,8 @@ import type { Transport } from './transport.ts';
 export interface Site {
   readonly gate: Gate;
   readonly routes: RouteTable<Route>;
+  /** Finds the way back from upstreams' URLs to this proxy's. */
+  readonly homeward: Homeward;
   /** Names of all routes, for the answer to a request that fits none. */
   readonly routeNames: readonly string[];
 }
@@ -37,5 +40,8 @@ export interface Route extends PathMapping {
   readonly removeHeaders: ReadonlySet<string> | undefined;
   readonly setHeaders: FieldLines;
   readonly forwarded: ForwardedMode;
+  readonly localize: LocalizeConfig;
+  /** Show the upstream its own origin in `Origin` and `Referer`. */
+  readonly presentOrigin: boolean;
   readonly transport: Transport;
 }

@@ -23,6 +23,7 @@ const additions: RequestAdditions = {
   quotaProject: undefined,
   forwarded: OURS,
   trailing: [],
+  rewrites: undefined,
   remove: undefined,
   set: [],
 };

@@ -2,6 +2,7 @@ import type { HeldToken, TokenSource } from '../../src/auth/token-source.ts';
 import { createGate } from '../../src/gate/gate.ts';
 import type { RequestHead } from '../../src/relay/decide.ts';
 import type { Route, Site } from '../../src/relay/site.ts';
+import { createHomeward } from '../../src/routing/homeward.ts';
 import { createRouteTable } from '../../src/routing/table.ts';
 
 /** A token that is always valid. */
@@ -47,6 +48,8 @@ export function route(change: Partial<Route> = {}): Route {
     removeHeaders: undefined,
     setHeaders: [],
     forwarded: 'x-forwarded',
+    localize: { redirects: true, cookies: true },
+    presentOrigin: false,
     transport: {
       send: () => {
         throw new Error('this test sends nothing');
@@ -59,9 +62,11 @@ export function route(change: Partial<Route> = {}): Route {
 
 /** A site with these routes and the default gate. */
 export function site(...routes: Route[]): Site {
+  const table = createRouteTable(routes);
   return {
     gate: createGate({ bound: ['localhost'], names: [], origins: [] }),
-    routes: createRouteTable(routes),
+    routes: table,
+    homeward: createHomeward(routes, table),
     routeNames: routes.map(({ name }) => name),
   };
 }
