@@ -51,7 +51,10 @@ function localizeLinks(value: string, localize: (reference: string) => string): 
     if (value[position] === '<') {
       const end = value.indexOf('>', position);
       if (end === -1) return localized + value.slice(link);
-      localized += value.slice(link, position + 1) + localize(value.slice(position + 1, end).trim());
+      const target = value.slice(position + 1, end);
+      const bare = target.trim();
+      const local = localize(bare);
+      localized += value.slice(link, position + 1) + (local === bare ? target : local);
       position = end;
     } else {
       localized += value.slice(link, position);
