@@ -149,6 +149,8 @@ export class Exchange implements Receiver {
           lines,
           body: toBody(forward, this.#request),
           expectsContinue: false,
+          wantsHttp2: false,
+          mayRetry: true,
           timeout: forward.route.timeout,
         },
         this,
