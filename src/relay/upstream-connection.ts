@@ -138,6 +138,10 @@ export class UpstreamConnection implements ResponseSink, Carrier {
     );
   }
 
+  onInterim(status: number, lines: string[]): void {
+    this.#attempt?.onInterim(status, lines);
+  }
+
   onHead(status: number, reason: string, lines: string[]): void {
     this.#hasHead = true;
     this.#attempt?.onHead(status, reason, lines);
@@ -147,7 +151,7 @@ export class UpstreamConnection implements ResponseSink, Carrier {
     this.#attempt?.onBody(chunk);
   }
 
-  onComplete(): void {
+  onComplete(trailers: readonly string[]): void {
     const attempt = this.#attempt;
     this.#attempt = undefined;
     const isUploading = this.#stopBody !== undefined;
@@ -159,7 +163,7 @@ export class UpstreamConnection implements ResponseSink, Carrier {
     } else {
       this.#socket.destroy();
     }
-    attempt?.onComplete([]);
+    attempt?.onComplete(trailers);
   }
 
   #carryOver(socket: Socket): Socket {
