@@ -27,6 +27,7 @@ export function compileRoute(
     forwarded: config.forwarded,
     localize: config.localize,
     presentOrigin: config.presentOrigin,
+    retry: config.retry,
     transport,
   };
 }

@@ -87,7 +87,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
-  const site = createSite(gate, assembly.routes, transports, env);
+  const site = createSite(gate, assembly.routes, { transports, env, clock });
   let isDraining = false;
   const context: ExchangeContext = {
     site: () => site,
@@ -144,16 +144,17 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
 function createSite(
   gate: Gate,
   assembled: readonly AssembledRoute[],
-  transports: Map<string, Transport>,
-  env: ProxyEnvironment,
+  { transports, env, clock }: { transports: Map<string, Transport>; env: ProxyEnvironment; clock: Clock },
 ): Site {
   const routes = assembled.map((route): Route => {
     const { config, origin } = route;
     const { connectMs } = config.timeout;
-    const key = `${origin} ${connectMs}`;
+    const { protocol } = config;
+    const key = `${origin} ${connectMs} ${protocol}`;
     const forwardProxy = findForwardProxy(new URL(origin), env);
     const transport =
-      transports.get(key) ?? createTransport({ origin, connectTimeoutMs: connectMs, forwardProxy });
+      transports.get(key) ??
+      createTransport({ origin, connectTimeoutMs: connectMs, forwardProxy, protocol, clock });
     transports.set(key, transport);
     return compileRoute(route, transport);
   });

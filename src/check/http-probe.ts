@@ -85,6 +85,8 @@ export function askUpstream(
         lines: composeHead(forward, token),
         body: null,
         expectsContinue: false,
+        wantsHttp2: false,
+        mayRetry: true,
         timeout: { connectMs: timeoutMs, headersMs: timeoutMs, idleMs: timeoutMs },
       },
       {

@@ -139,6 +139,8 @@ export class Exchange implements Receiver, ClientListener {
           lines,
           body: this.#body,
           expectsContinue: this.#client.expectsContinue && this.#body !== null,
+          wantsHttp2: forward.isGrpc,
+          mayRetry: forward.route.retry,
           timeout: forward.route.timeout,
         },
         this,

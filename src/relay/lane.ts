@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { UpstreamRequest } from './transport.ts';
 
 /** Carries requests to one upstream origin, over one version of HTTP. Decides nothing: neither retries nor refuses. */
@@ -11,7 +12,19 @@ export interface Lane {
   destroy(): void;
 }
 
-/** An attempt under way. Each call is harmless once it is over. */
+/** What a lane is made with. */
+export interface LaneOptions {
+  readonly origin: URL;
+  /** Until requests can be sent: through the forward proxy and TLS, too; 0 for no limit. */
+  readonly connectTimeoutMs: number;
+  /** Between us and the origin, if there is one. */
+  readonly forwardProxy: URL | undefined;
+  readonly clock: Clock;
+  /** Called whenever a new connection stands, before anything of an attempt on it. */
+  readonly onConnected: () => void;
+}
+
+/** An attempt under way. Called only while it is: not after `onComplete` or `onFailed`, nor after `abort`. */
 export interface Carrier {
   /** Gives up; nothing more is told. */
   abort(): void;
@@ -26,6 +39,8 @@ export interface Carrier {
  */
 export interface Attempt {
   readonly request: UpstreamRequest;
+  /** Not to go on a connection that carried others before: it is tried again, or tries whether the upstream is back. */
+  readonly wantsNewConnection: boolean;
   /** A response below 200; never 101. */
   onInterim(status: number, lines: readonly string[]): void;
   onHead(status: number, reason: string, lines: readonly string[]): void;

@@ -1,12 +1,17 @@
 import { joinValues, rememberByName } from './field-lines.ts';
 
-/** What a parser tells, in this order: `onHead` once, `onBody` any number of times, `onComplete`. */
+/** What a parser tells, in this order: `onInterim` any number of times, `onHead` once, `onBody` any number of times, `onComplete`. */
 export interface ResponseSink {
-  /** The head of the final response; those of interim ones (1xx) are passed over. */
+  /** The head of an interim response (1xx), but for 101: that is refused. */
+  onInterim(status: number, lines: string[]): void;
+  /** The head of the final response. */
   onHead(status: number, reason: string, lines: string[]): void;
   onBody(chunk: Buffer): void;
-  /** The response ended where its framing says. */
-  onComplete(): void;
+  /**
+   * The response ended where its framing says.
+   * @param trailers field lines of the trailer section; empty when there is none
+   */
+  onComplete(trailers: readonly string[]): void;
 }
 
 /** An upstream sent something that is not an HTTP/1.1 response; the message says what, and quotes nothing. */
@@ -16,9 +21,12 @@ export class BadResponseError extends Error {
 
 const MAX_HEAD_BYTES = 65_536;
 const MAX_TRAILER_BYTES = 16_384;
+const MAX_TRAILERS = 256;
 const MAX_CHUNK_LINE_BYTES = 1_024;
-/** Interim responses (1xx) before the final one. */
+/** Interim responses (1xx) before the final one, and the bytes of their heads. */
 const MAX_INTERIM = 100;
+const MAX_INTERIM_BYTES = MAX_HEAD_BYTES;
+const NO_TRAILERS: readonly string[] = [];
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: (.*))?$/;
 /** Control characters, and line ends that are not CRLF. */
@@ -69,9 +77,11 @@ export class ResponseParser {
   #pending: Buffer | undefined;
   /** Text of a chunk line or trailer line that is not whole yet. */
   #line = '';
+  #trailers: string[] | undefined;
   #trailerBytes = 0;
   #remaining = 0;
   #interim = 0;
+  #interimBytes = 0;
   #keepsAlive = false;
   #keepAliveMs: number | undefined;
 
@@ -84,7 +94,9 @@ export class ResponseParser {
     this.#state = State.head;
     this.#isHead = method === 'HEAD';
     this.#isConnect = method === 'CONNECT';
+    this.#trailers = undefined;
     this.#interim = 0;
+    this.#interimBytes = 0;
     this.#keepAliveMs = undefined;
   }
 
@@ -189,9 +201,7 @@ export class ResponseParser {
       lines.push(name, value);
     }
     if (status < 200) {
-      if (status === 101) throw new BadResponseError('it switches protocols, which nobody asked for');
-      this.#interim += 1;
-      if (this.#interim > MAX_INTERIM) throw new BadResponseError('it never comes to its final status');
+      this.#takeInterim(status, head.length, lines);
       return;
     }
     this.#keepsAlive = keepsAlive(minor === '1', connection);
@@ -204,6 +214,15 @@ export class ResponseParser {
     this.#state = isTunnel ? State.untilClose : this.#toFraming(minor === '1', length, coding, bodyless);
     this.#sink.onHead(status, reason, lines);
     if (this.#state === State.complete) this.#complete();
+  }
+
+  #takeInterim(status: number, bytes: number, lines: string[]): void {
+    if (status === 101) throw new BadResponseError('it switches protocols, which nobody asked for');
+    this.#interim += 1;
+    this.#interimBytes += bytes;
+    if (this.#interim > MAX_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES)
+      throw new BadResponseError('it never comes to its final status');
+    this.#sink.onInterim(status, lines);
   }
 
   /** How the content is framed (RFC 9112, section 6.3), and what comes next. */
@@ -274,14 +293,25 @@ export class ResponseParser {
     } else if (line === '') {
       this.#complete();
     } else {
-      if (FORBIDDEN_IN_HEAD.test(line)) throw new BadResponseError('a trailer has a control character');
-      this.#trailerBytes += line.length + 2;
+      this.#takeTrailer(line);
     }
+  }
+
+  #takeTrailer(line: string): void {
+    if (FORBIDDEN_IN_HEAD.test(line)) throw new BadResponseError('a trailer has a control character');
+    const colon = line.indexOf(':');
+    if (colon === -1) throw new BadResponseError('a trailer has no colon');
+    const name = line.slice(0, colon);
+    if (fieldRole(name) === 'invalid') throw new BadResponseError('a trailer has a malformed name');
+    this.#trailerBytes += line.length + 2;
+    this.#trailers ??= [];
+    this.#trailers.push(name, trim(line, colon + 1, line.length));
+    if (this.#trailers.length > 2 * MAX_TRAILERS) throw new BadResponseError('it has too many trailers');
   }
 
   #complete(): void {
     this.#state = State.complete;
-    this.#sink.onComplete();
+    this.#sink.onComplete(this.#trailers ?? NO_TRAILERS);
   }
 }
 

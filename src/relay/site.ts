@@ -43,5 +43,7 @@ export interface Route extends PathMapping {
   readonly localize: LocalizeConfig;
   /** Show the upstream its own origin in `Origin` and `Referer`. */
   readonly presentOrigin: boolean;
+  /** Whether a request may be sent again where that can't make it happen twice. */
+  readonly retry: boolean;
   readonly transport: Transport;
 }

@@ -36,6 +36,7 @@ export function openTunnel(forwardProxy: URL, origin: URL, listener: TunnelListe
   let headBytes = 0;
   let cause: unknown;
   const parser = new ResponseParser({
+    onInterim() {},
     onHead(status, _reason, lines) {
       if (status >= 300) throw toRefusal(status, lines, forwardProxy, origin);
       isOpen = true;

@@ -1,19 +1,15 @@
 import type { Socket } from 'node:net';
+import type { CancelTimer } from '../clock.ts';
 import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
+import type { Attempt, Carrier, LaneOptions, Reach } from './lane.ts';
 import type { RequestBody } from './request-body.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
 import type { UpstreamRequest } from './transport.ts';
 import { openTunnel } from './tunnel.ts';
 
-/** What becomes of a request on a connection; `failed` ends it at any point. */
-export interface Errand extends ResponseSink {
-  readonly request: UpstreamRequest;
-  failed(cause: unknown, connection: UpstreamConnection): void;
-}
-
 /** A fault of the connection that no system call reports. */
 export class ConnectionError extends Error {
-  readonly code: 'CONNECT_TIMEOUT' | 'HEADERS_TIMEOUT' | 'IDLE_TIMEOUT' | 'CONNECTION_CLOSED';
+  readonly code: 'CONNECT_TIMEOUT' | 'HEADERS_TIMEOUT' | 'IDLE_TIMEOUT' | 'CONNECTION_CLOSED' | 'ALL_BUSY';
 
   constructor(code: ConnectionError['code'], message: string) {
     super(message);
@@ -21,11 +17,7 @@ export class ConnectionError extends Error {
   }
 }
 
-export interface ConnectionOptions {
-  readonly origin: URL;
-  /** Between us and the origin, if there is one. */
-  readonly forwardProxy: URL | undefined;
-  readonly connectTimeoutMs: number;
+export interface ConnectionOptions extends LaneOptions {
   /** How long an idle connection is kept unless the upstream wants less. */
   readonly keepAliveMs: number;
   /** The response is complete and the connection is free for another request. */
@@ -43,14 +35,14 @@ const PROBE_DELAY_MS = 60_000;
 const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 /** One HTTP/1.1 connection to an upstream, carrying one request at a time. */
-export class UpstreamConnection implements ResponseSink {
+export class UpstreamConnection implements ResponseSink, Carrier {
   readonly #options: ConnectionOptions;
   /** Where there is a forward proxy, first the one to it, then the one inside its tunnel. */
   #socket: Socket;
   readonly #parser = new ResponseParser(this);
-  #connectTimer: NodeJS.Timeout | undefined;
+  #cancelConnectTimer: CancelTimer | undefined;
   #isReady = false;
-  #errand: Errand | undefined;
+  #attempt: Attempt | undefined;
   #cause: unknown;
   #stopBody: (() => void) | undefined;
   #hasHead = false;
@@ -61,7 +53,7 @@ export class UpstreamConnection implements ResponseSink {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { origin, forwardProxy, connectTimeoutMs, session } = options;
+    const { origin, forwardProxy, connectTimeoutMs, session, clock } = options;
     if (forwardProxy === undefined) {
       this.#socket = this.#carryOver(dial(origin, { session }));
     } else {
@@ -76,9 +68,9 @@ export class UpstreamConnection implements ResponseSink {
       });
     }
     if (connectTimeoutMs > 0) {
-      this.#connectTimer = setTimeout(() => {
+      this.#cancelConnectTimer = clock.schedule(connectTimeoutMs, () => {
         this.close(new ConnectionError('CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
-      }, connectTimeoutMs);
+      });
     }
   }
 
@@ -87,25 +79,21 @@ export class UpstreamConnection implements ResponseSink {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
-  /** Whether it carried a request before the present one: then the upstream may have closed it in between. */
-  get isReused(): boolean {
-    return this.#requests > 1;
-  }
-
-  /** Whether any byte of the present response has arrived. */
-  get hasAnswered(): boolean {
-    return this.#hasAnswered;
-  }
-
   /** Sends a request, as soon as the connection stands. */
-  send(errand: Errand): void {
-    this.#errand = errand;
+  send(attempt: Attempt): void {
+    this.#attempt = attempt;
     this.#requests += 1;
     this.#hasHead = false;
     this.#hasAnswered = false;
     this.#quietMs = 0;
-    this.#parser.expect(errand.request.method);
-    if (this.#isReady) this.#write(errand.request);
+    this.#parser.expect(attempt.request.method);
+    if (this.#isReady) this.#write(attempt.request);
+  }
+
+  /** Closes the connection: there is no other way to stop a response of HTTP/1.1. */
+  abort(): void {
+    this.#attempt = undefined;
+    this.close(new Error('the client went away'));
   }
 
   /** Goes on reading after `pause`. */
@@ -128,8 +116,8 @@ export class UpstreamConnection implements ResponseSink {
   tick(passedMs: number): void {
     if (!this.#isReady) return;
     this.#quietMs += passedMs;
-    const errand = this.#errand;
-    if (errand === undefined) {
+    const attempt = this.#attempt;
+    if (attempt === undefined) {
       const saidMs = this.#parser.keepAliveMs;
       const keptMs =
         saidMs === undefined ? this.#options.keepAliveMs : Math.max(0, saidMs - KEEP_ALIVE_MARGIN_MS);
@@ -141,7 +129,7 @@ export class UpstreamConnection implements ResponseSink {
       this.#quietMs = 0;
       return;
     }
-    const { headersMs, idleMs } = errand.request.timeout;
+    const { headersMs, idleMs } = attempt.request.timeout;
     const isWaiting = !this.#hasHead && this.#stopBody === undefined;
     const limitMs = isWaiting ? headersMs : idleMs;
     if (limitMs === 0 || this.#quietMs < limitMs) return;
@@ -150,18 +138,22 @@ export class UpstreamConnection implements ResponseSink {
     );
   }
 
+  onInterim(status: number, lines: string[]): void {
+    this.#attempt?.onInterim(status, lines);
+  }
+
   onHead(status: number, reason: string, lines: string[]): void {
     this.#hasHead = true;
-    this.#errand?.onHead(status, reason, lines);
+    this.#attempt?.onHead(status, reason, lines);
   }
 
   onBody(chunk: Buffer): void {
-    this.#errand?.onBody(chunk);
+    this.#attempt?.onBody(chunk);
   }
 
-  onComplete(): void {
-    const errand = this.#errand;
-    this.#errand = undefined;
+  onComplete(trailers: readonly string[]): void {
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
     const isUploading = this.#stopBody !== undefined;
     this.#stopBody?.();
     this.#quietMs = 0;
@@ -171,7 +163,7 @@ export class UpstreamConnection implements ResponseSink {
     } else {
       this.#socket.destroy();
     }
-    errand?.onComplete();
+    attempt?.onComplete(trailers);
   }
 
   #carryOver(socket: Socket): Socket {
@@ -188,10 +180,11 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #onReady(): void {
-    clearTimeout(this.#connectTimer);
+    this.#cancelConnectTimer?.();
     this.#isReady = true;
     this.#quietMs = 0;
-    if (this.#errand !== undefined) this.#write(this.#errand.request);
+    this.#options.onConnected();
+    if (this.#attempt !== undefined) this.#write(this.#attempt.request);
   }
 
   #onData(chunk: Buffer): void {
@@ -214,16 +207,22 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #onClose(): void {
-    clearTimeout(this.#connectTimer);
+    this.#cancelConnectTimer?.();
     this.#options.onClosed(this);
     this.#fail();
   }
 
   #fail(): void {
-    const errand = this.#errand;
-    this.#errand = undefined;
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
     this.#stopBody?.();
-    errand?.failed(this.#cause ?? new ConnectionError('CONNECTION_CLOSED', 'closed'), this);
+    const cause = this.#cause ?? new ConnectionError('CONNECTION_CLOSED', 'closed');
+    attempt?.onFailed({ cause, reach: this.#toReach() });
+  }
+
+  #toReach(): Reach {
+    if (!this.#isReady) return 'unsent';
+    return this.#requests > 1 && !this.#hasAnswered ? 'stale' : 'unknown';
   }
 
   #write({ method, target, lines, body }: UpstreamRequest): void {

@@ -6,6 +6,8 @@ interface Failure {
   /** The sentence, after the upstream's origin; `code` is the system's or library's own name for the fault. */
   say(code: string, cause: unknown): string;
   readonly hint?: string;
+  /** When to try again. */
+  readonly retryAfterMs?: number;
 }
 
 const REFUSED: Failure = {
@@ -29,13 +31,18 @@ const RESET: Failure = {
 };
 const BAD_RESPONSE: Failure = {
   code: 'bad_upstream_response',
-  say: (_code, cause) =>
-    `sent a response that is not valid HTTP/1.1: ${cause instanceof Error ? cause.message : 'unreadable'}`,
+  say: (_code, cause) => `sent a response that is not valid HTTP/1.1: ${toText(cause)}`,
 };
 const TLS: Failure = {
   code: 'tls_error',
   say: (code) => `could not be trusted over TLS (${code}); nothing was sent`,
   hint: 'For a private certificate authority, or a forward proxy that looks into TLS, name the CA certificate in `caFile`.',
+};
+const OVERLOADED = { code: 'overloaded', retryAfterMs: 1_000 } as const;
+const TOO_MANY_FILES: Failure = {
+  ...OVERLOADED,
+  say: (code) => `can't be connected to: too many files and sockets are open (${code})`,
+  hint: 'Raise the limit of open files (ulimit -n).',
 };
 const INTERNAL: Failure = { code: 'internal', say: () => 'could not be asked: the proxy failed inside' };
 
@@ -70,6 +77,9 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   EPIPE: RESET,
   ECONNABORTED: RESET,
   CONNECTION_CLOSED: RESET,
+  ALL_BUSY: { ...OVERLOADED, say: (_code, cause) => `can't take more: ${toText(cause)}` },
+  EMFILE: TOO_MANY_FILES,
+  ENFILE: TOO_MANY_FILES,
 };
 
 const TLS_CODE =
@@ -77,19 +87,24 @@ const TLS_CODE =
 
 /**
  * Names what went wrong between the proxy and an upstream.
- * @param cause what the transport threw; kept as the error's cause, never shown to clients
+ * @param cause what ended the attempt; a `ProxyError` stays as it is, anything else is kept as the error's cause, never shown to clients
  * @param origin the upstream's
  * @param forwardProxy the one that was between, if any; its user name and password stay unsaid
  */
 export function toUpstreamError(cause: unknown, origin: string, forwardProxy?: URL): ProxyError {
+  if (cause instanceof ProxyError) return cause;
   const way = forwardProxy === undefined ? '' : ` (behind the forward proxy ${forwardProxy.host})`;
   if (cause instanceof TunnelError) {
     const message = `${origin} can't be reached: the forward proxy ${forwardProxy?.host} ${cause.message}.`;
     return new ProxyError(cause.code, message, { hint: cause.hint, cause });
   }
   const code = codeOf(cause);
-  const { code: name, say, hint } = findFailure(code);
-  return new ProxyError(name, `${origin}${way} ${say(code, cause)}.`, { hint, cause });
+  const { code: name, say, hint, retryAfterMs } = findFailure(code);
+  return new ProxyError(name, `${origin}${way} ${say(code, cause)}.`, { hint, cause, retryAfterMs });
+}
+
+function toText(cause: unknown): string {
+  return cause instanceof Error ? cause.message : 'unreadable';
 }
 
 function findFailure(code: string): Failure {

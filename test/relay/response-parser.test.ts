@@ -4,10 +4,12 @@ import fc from 'fast-check';
 import { BadResponseError, ResponseParser } from '../../src/relay/response-parser.ts';
 
 interface Parsed {
+  readonly interim: readonly (readonly [number, readonly string[]])[];
   readonly status: number | undefined;
   readonly reason: string | undefined;
   readonly lines: string[];
   readonly body: string;
+  readonly trailers: readonly string[] | undefined;
   readonly isComplete: boolean;
   readonly keepsAlive: boolean;
 }
@@ -16,8 +18,14 @@ interface Parsed {
 function parse(text: string, { method = 'GET', sizes = [text.length || 1], end = false } = {}): Parsed {
   let head: [number, string, string[]] | undefined;
   let body = '';
+  let trailers: readonly string[] | undefined;
   let completions = 0;
+  const interim: [number, readonly string[]][] = [];
   const parser = new ResponseParser({
+    onInterim: (...args) => {
+      assert.equal(head, undefined, 'interim ones first');
+      interim.push(args);
+    },
     onHead: (...args) => {
       assert.equal(head, undefined, 'one head');
       head = args;
@@ -26,8 +34,9 @@ function parse(text: string, { method = 'GET', sizes = [text.length || 1], end =
       assert.ok(head !== undefined && completions === 0 && chunk.length > 0);
       body += chunk.toString('latin1');
     },
-    onComplete: () => {
+    onComplete: (lines) => {
       completions += 1;
+      trailers = lines;
     },
   });
   parser.expect(method);
@@ -40,13 +49,24 @@ function parse(text: string, { method = 'GET', sizes = [text.length || 1], end =
   if (end) parser.finish();
   assert.ok(completions <= 1);
   const [status, reason, lines = []] = head ?? [];
-  return { status, reason, lines, body, isComplete: completions === 1, keepsAlive: parser.keepsAlive };
+  return {
+    interim,
+    status,
+    reason,
+    lines,
+    body,
+    trailers,
+    isComplete: completions === 1,
+    keepsAlive: parser.keepsAlive,
+  };
 }
+
+const OK = 'HTTP/1.1 200 OK\r\n';
 
 test('a response is the same however its bytes are cut into pieces', () => {
   const responses = [
     'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A:  b c\t\r\nSet-Cookie: a\r\nset-cookie: b\r\n\r\nhello',
-    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x="y"\r\nlo\r\n0\r\nX-T: 1\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x="y"\r\nlo\r\n0\r\nX-T: 1\r\nx-t:2\t\r\nEmpty:\r\n\r\n',
     'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello',
   ];
   for (const response of responses) {
@@ -57,6 +77,12 @@ test('a response is the same however its bytes are cut into pieces', () => {
     for (let size = 1; size < response.length; size += 1)
       assert.deepEqual(parse(response, { sizes: [size] }), whole);
   }
+  assert.deepEqual(parse(responses[1] ?? '').trailers, ['X-T', '1', 'x-t', '2', 'Empty', '']);
+  assert.deepEqual(parse(responses[0] ?? '').trailers, []);
+  assert.deepEqual(parse(responses[2] ?? '').interim, [
+    [103, ['Link', '</a>']],
+    [100, []],
+  ]);
   assert.deepEqual(parse(responses[0] ?? '').lines.slice(2), [
     'X-A',
     'b c',
@@ -80,6 +106,32 @@ test('R36: what can have no content ends with its head', () => {
       );
     }
   }
+});
+
+test('R36: a trailer section behind a response without content is not taken for one', () => {
+  const chunked = 'Transfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n';
+  const trailers = '0\r\nX-T: 1\r\n\r\n';
+  for (const [status, method] of [
+    [200, 'HEAD'],
+    [204, 'GET'],
+    [304, 'GET'],
+  ] as const) {
+    const head = parse(`HTTP/1.1 ${status} X\r\n${chunked}`, { method });
+    assert.deepEqual([head.isComplete, head.body, head.trailers], [true, '', []]);
+    const text = `HTTP/1.1 ${status} X\r\n${chunked}${trailers}`;
+    assert.throws(() => parse(text, { method }), BadResponseError);
+  }
+});
+
+test('R34: interim responses are bounded by number and by size, and a flood of them is refused', () => {
+  const early = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n';
+  const flood = parse(`${early.repeat(100)}${OK}Content-Length: 0\r\n\r\n`);
+  assert.equal(flood.interim.length, 100);
+  assert.equal(flood.status, 200);
+  assert.throws(() => parse(early.repeat(101)), BadResponseError);
+  const large = `HTTP/1.1 103 X\r\nLink: ${'x'.repeat(20_000)}\r\n\r\n`;
+  assert.equal(parse(large.repeat(3)).interim.length, 3);
+  assert.throws(() => parse(large.repeat(4)), BadResponseError);
 });
 
 test('a 204 or 304 that announces content is the last on its connection: the content might still come', () => {
@@ -106,8 +158,6 @@ test('a connection is kept as Connection and the version say', () => {
   assert.equal(keeps('1.0', ''), false);
   assert.equal(keeps('1.0', 'Connection: Keep-Alive\r\n'), true);
 });
-
-const OK = 'HTTP/1.1 200 OK\r\n';
 
 test('R35: what two readers could see differently is refused, in one piece or byte by byte', () => {
   const bad = [
@@ -157,6 +207,15 @@ test('R35: what two readers could see differently is refused, in one piece or by
       `1;${'x'.repeat(2_000)}\r\n`,
       '0\r\nX: \u0000\r\n\r\n',
       `0\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      '0\r\nno colon\r\n\r\n',
+      '0\r\n: no name\r\n\r\n',
+      '0\r\nX : 1\r\n\r\n',
+      '0\r\nBad Name: 1\r\n\r\n',
+      '0\r\nX: 1\r\n folded\r\n\r\n',
+      '0\r\nX: 1\r\n\tfolded: 2\r\n\r\n',
+      '0\r\nX: 1\nY: 2\r\n\r\n',
+      '0\r\nX: a\rb\r\n\r\n',
+      `0\r\n${'X:\r\n'.repeat(257)}\r\n`,
     ].map((chunks) => `${OK}Transfer-Encoding: chunked\r\n\r\n${chunks}`),
     'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(101),
   ];
@@ -187,6 +246,10 @@ test('whatever bytes arrive, the parser gives a response or refuses, and cuts ma
     '0\r\n\r\n',
     'abc',
     'X: y',
+    'X: y\r\n',
+    'HTTP/1.1 103 Early Hints',
+    'HTTP/1.1 100 \r\n\r\n',
+    'HTTP/1.1 101 ',
     '\u0000',
     '\xff',
     ',',
@@ -194,10 +257,12 @@ test('whatever bytes arrive, the parser gives a response or refuses, and cuts ma
   const usual = fc.constantFrom(
     `${OK}Content-Length: 3\r\n\r\nabc`,
     `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`,
+    `${OK}Transfer-Encoding: chunked\r\n\r\n0\r\nX-T: y\r\nX-U: z\r\n\r\n`,
+    `HTTP/1.1 103 X\r\nLink: x\r\n\r\nHTTP/1.1 100 X\r\n\r\n${OK}Content-Length: 1\r\n\r\na`,
     `${OK}X-A: b\r\n\r\nabc`,
   );
   const mutated = fc
-    .tuple(usual, fc.array(fc.tuple(fc.nat(60), fc.nat(3), piece), { maxLength: 3 }))
+    .tuple(usual, fc.array(fc.tuple(fc.nat(100), fc.nat(3), piece), { maxLength: 3 }))
     .map(([text, edits]) =>
       edits.reduce<string>(
         (edited, [at, cut, insert]) => edited.slice(0, at) + insert + edited.slice(at + cut),

@@ -33,6 +33,8 @@ function send(transport: Transport, change: Partial<UpstreamRequest> = {}): Prom
         lines: ['Host', 'upstream'],
         body: null,
         expectsContinue: false,
+        wantsHttp2: false,
+        mayRetry: true,
         timeout: NO_LIMITS,
         ...change,
       },

@@ -68,6 +68,8 @@ const REQUEST: UpstreamRequest = {
   lines: ['Host', 'hello.example', 'Authorization', 'Bearer s3cret-token'],
   body: null,
   expectsContinue: false,
+  wantsHttp2: false,
+  mayRetry: true,
   timeout: { connectMs: 0, headersMs: 0, idleMs: 0 },
 };
 

@@ -50,6 +50,7 @@ export function route(change: Partial<Route> = {}): Route {
     forwarded: 'x-forwarded',
     localize: { redirects: true, cookies: true },
     presentOrigin: false,
+    retry: true,
     transport: {
       send: () => {
         throw new Error('this test sends nothing');

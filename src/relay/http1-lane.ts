@@ -1,0 +1,98 @@
+import type { CancelTimer } from '../clock.ts';
+import { ProxyError } from '../errors.ts';
+import type { SessionSlot } from './dial.ts';
+import type { Attempt, Carrier, Lane, LaneOptions } from './lane.ts';
+import { ConnectionError, UpstreamConnection } from './upstream-connection.ts';
+
+/** Connections to one upstream at most; a request that would need one more is answered 503. */
+const MAX_CONNECTIONS = 1_024;
+/** Google's front end keeps idle connections for minutes; a server that wants less says so in `Keep-Alive`. */
+const KEEP_ALIVE_MS = 60_000;
+/** How often silence is looked at, at most and at least. */
+const SLOWEST_TICK_MS = 1_000;
+const FASTEST_TICK_MS = 10;
+
+/** An attempt that found no connection has nothing to stop. */
+const NOWHERE: Carrier = { abort() {}, pause() {}, resume() {} };
+
+/**
+ * A lane over HTTP/1.1. Free connections wait on a stack, so that the warmest is used first and the others may close. No
+ * pipelining, no redirects, no decoding.
+ *
+ * Nothing of TLS has to be compared before a connection is used again (R57): all of a lane's were checked against the one
+ * host of its origin, and against the authorities that the whole process trusts; there are no certificates of clients.
+ */
+export function createHttp1Lane(options: LaneOptions): Lane {
+  const { clock, onConnected } = options;
+  const session: SessionSlot = { current: undefined };
+  const free: UpstreamConnection[] = [];
+  const all = new Set<UpstreamConnection>();
+  let tickMs = SLOWEST_TICK_MS;
+  let cancelTick: CancelTimer | undefined;
+
+  const tick = (): void => {
+    cancelTick = clock.schedule(tickMs, tick);
+    for (const connection of all) connection.tick(tickMs);
+  };
+  const tickEvery = (ms: number): void => {
+    cancelTick?.();
+    tickMs = ms;
+    cancelTick = clock.schedule(ms, tick);
+  };
+  const stopTicking = (): void => {
+    cancelTick?.();
+    cancelTick = undefined;
+    tickMs = SLOWEST_TICK_MS;
+  };
+  /** Fast enough to keep a limit to about a quarter. */
+  const tickFor = (limitMs: number): void => {
+    const wantedMs = Math.max(FASTEST_TICK_MS, Math.min(SLOWEST_TICK_MS, limitMs / 4));
+    if (cancelTick === undefined || (limitMs > 0 && wantedMs < tickMs))
+      tickEvery(limitMs > 0 ? wantedMs : SLOWEST_TICK_MS);
+  };
+
+  const open = (): UpstreamConnection => {
+    const connection = new UpstreamConnection({
+      ...options,
+      keepAliveMs: KEEP_ALIVE_MS,
+      session,
+      onConnected,
+      onFree: (freed) => free.push(freed),
+      onClosed: (closed) => {
+        all.delete(closed);
+        const index = free.indexOf(closed);
+        if (index !== -1) free.splice(index, 1);
+        if (all.size === 0) stopTicking();
+      },
+    });
+    all.add(connection);
+    return connection;
+  };
+  /** The warmest free connection that still stands. */
+  const takeFree = (): UpstreamConnection | undefined => {
+    let connection = free.pop();
+    while (connection !== undefined && !connection.isOpen) connection = free.pop();
+    return connection;
+  };
+  const refuse = (attempt: Attempt): Carrier => {
+    const cause = new ConnectionError('ALL_BUSY', `all ${MAX_CONNECTIONS} connections are busy`);
+    process.nextTick(() => attempt.onFailed({ cause, reach: 'unsent' }));
+    return NOWHERE;
+  };
+
+  return {
+    carry(attempt) {
+      const reused = attempt.wantsNewConnection ? undefined : takeFree();
+      if (reused === undefined && all.size >= MAX_CONNECTIONS) return refuse(attempt);
+      const connection = reused ?? open();
+      const { headersMs, idleMs } = attempt.request.timeout;
+      tickFor(headersMs === 0 || idleMs === 0 ? headersMs + idleMs : Math.min(headersMs, idleMs));
+      connection.send(attempt);
+      return connection;
+    },
+    destroy() {
+      stopTicking();
+      for (const connection of all) connection.close(new ProxyError('shutting_down', 'The proxy stops.'));
+    },
+  };
+}
