@@ -55,8 +55,7 @@ export function createHomeward(routes: readonly LocalRoute[], findRoute: RouteTa
       const here = parseLocalOrigin(visit);
       if (there === null || here === null || !isPlain(there)) return reference;
       const from: Standpoint = { visit, here, ...splitHost(visit.host), findRoute };
-      const place =
-        findVisited(there, reference, from) ?? findElsewhere(there, byUpstream.get(there.host) ?? [], from);
+      const place = findVisited(there, from) ?? findElsewhere(there, byUpstream.get(there.host) ?? [], from);
       if (place === undefined || leadsTo(reference, place, there, from)) return reference;
       return spell(reference, place, there, visit);
     },
@@ -75,13 +74,12 @@ function splitHost(host: string): { name: string; port: string } {
 }
 
 /** The place of a URL that belongs to the visited route: its upstream's, or one on the client's own origin. */
-function findVisited(there: URL, reference: string, from: Standpoint): LocalPlace | undefined {
+function findVisited(there: URL, from: Standpoint): LocalPlace | undefined {
   const { host, route } = from.visit;
   const path = isOfUpstream(there, route) ? toLocalPath(route, there.pathname) : undefined;
   if (path !== undefined) return { host, path };
-  const isWhole = SCHEME.test(reference) || AUTHORITY.test(reference);
   // With either scheme: Google's front ends tell applications `https`, however the client came to us.
-  if (isWhole && there.host === from.here.host) return { host, path: toOwnPath(there.pathname, from) };
+  if (there.host === from.here.host) return { host, path: toOwnPath(there.pathname, from) };
   return undefined;
 }
 
@@ -101,7 +99,7 @@ function toOwnPath(path: string, { visit: { route }, name, findRoute }: Standpoi
   if (route.path !== '/') {
     if (isBelow(route.path, path)) return path;
     const other = findRoute(name, path);
-    if (other !== undefined && other !== route && other.path !== '/') return path;
+    if (other !== undefined && other.path !== '/') return path;
   }
   const mapped = toLocalPath(route, path);
   if (mapped !== undefined) return mapped;
@@ -144,7 +142,6 @@ function leadsTo(reference: string, place: LocalPlace, there: URL, from: Standpo
   if (reached.pathname === place.path) return true;
   return (
     from.findRoute(from.name, reached.pathname) === route &&
-    isOfUpstream(there, route) &&
     toUpstreamTarget(route, reached.pathname, '') === there.pathname
   );
 }

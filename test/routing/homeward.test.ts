@@ -177,6 +177,9 @@ test('R22: a URL on another route’s upstream leads to that route', () => {
     // The host route takes everything on its own host.
     'https://orders.example/7': 'http://localhost/orders/7',
   });
+  assertLocalized(shop, 'http://shop.localhost.:8080/', {
+    'https://orders.example/7': 'http://localhost:8080/orders/7',
+  });
 });
 
 test('R22: the longest base that has the URL decides; of equals, one on the client’s host', () => {
@@ -211,6 +214,16 @@ test('R22: the longest base that has the URL decides; of equals, one on the clie
     },
     home,
   );
+  const onOther = localRoute({ ...part, host: 'y.localhost', path: '/' });
+  assertLocalized(
+    orders,
+    'http://localhost/orders',
+    { 'https://one.example/a/b/c': 'http://y.localhost/c' },
+    homewardOf(orders, whole, onOther),
+  );
+  // Left as it is, this would stay on the client's host.
+  const rooted = localRoute({ host: 'y.localhost', path: '/', upstreamOrigin: 'https://one.example' });
+  assertLocalized(part, 'http://localhost/part', { '/c': 'http://y.localhost/c' }, homewardOf(part, rooted));
   // The visited route comes first, whatever its base.
   assertLocalized(whole, 'http://localhost/whole', { '/a/b/c': '/whole/a/b/c' }, home);
 });
@@ -280,6 +293,14 @@ test('R22: a URL an application made from X-Forwarded-Host gets the route’s pa
     'http://localhost:8081/8': 'http://localhost:8081/8',
     'http://127.0.0.1:8080/8': 'http://127.0.0.1:8080/8',
   });
+  // One at `/` takes everything: no sign that this path is its own.
+  const root = localRoute({ path: '/', upstreamOrigin: 'https://root.example' });
+  assertLocalized(
+    orders,
+    'http://localhost:8080/orders/7',
+    { 'http://localhost:8080/8': 'http://localhost:8080/orders/8' },
+    homewardOf(orders, root),
+  );
   assertLocalized(range, 'http://localhost:8080/range', {
     'https://localhost:8080/get_range/x': 'http://localhost:8080/range/x',
     'https://localhost:8080/x': 'http://localhost:8080/range/x',
@@ -292,6 +313,12 @@ test('R22: a URL an application made from X-Forwarded-Host gets the route’s pa
     'http://shop.localhost/users/3': 'http://shop.localhost/users/3',
     'https://shop.localhost/a': 'http://shop.localhost/a',
   });
+});
+
+test('a reference that is a fragment alone keeps the page’s query when it has to be replaced', () => {
+  // An absolute-form target may lead to a route that its Host would not.
+  const visit = { ...visitOf(orders, 'http://localhost/orders?q'), host: 'shop.localhost' };
+  assert.equal(homeward.localizeUrl('#top', visit), '/orders/?q#top');
 });
 
 test('a visit with a Host that is none changes nothing', () => {
