@@ -4,7 +4,7 @@ import type { Arrival, Gate } from '../gate/gate.ts';
 import type { Authority } from '../gate/host.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
-import { toForwardedLines } from './forwarded.ts';
+import { type ForwardedFacts, toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
 import { toRewrites } from './localization.ts';
 import {
@@ -226,15 +226,19 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
         ? undefined
         : { header: placement.header, bearer: token.bearer },
     quotaProject: route.quotaProject ?? token?.quotaProject,
-    forwarded: toForwardedLines(route.forwarded, {
-      peer: head.peer,
-      host: forward.forwardedHost,
-      scheme: head.scheme,
-      prefix: route.stripPath ? route.path : '',
-    }),
+    forwarded: toForwardedLines(route.forwarded, toForwardedFacts(forward)),
     trailing: toTrailingLines(facts, forward.framing),
     rewrites: toRewrites(forward),
     remove: route.removeHeaders,
     set: route.setHeaders,
   });
+}
+
+/** An application that is shown its own origin is shown its own address as well: it would compare the two. */
+function toForwardedFacts({ route, head, forwardedHost }: Forward): ForwardedFacts {
+  const { peer, scheme } = head;
+  if (!route.presentOrigin)
+    return { peer, host: forwardedHost, scheme, prefix: route.stripPath ? route.path : '' };
+  const isSecure = route.upstreamOrigin.startsWith('https:');
+  return { peer, host: route.upstreamHost, scheme: isSecure ? 'https' : 'http', prefix: '' };
 }
