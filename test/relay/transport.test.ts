@@ -391,3 +391,14 @@ test('R35: a malformed response to a reused connection’s request closes it, an
   if (!socket.closed) await once(socket, 'close');
   assert.equal(heads.length, 2);
 });
+
+test('R52: a request that would need one connection too many is answered 503 at once, and those under way go on', async (t) => {
+  const { origin, sockets } = await startRawUpstream(t, () => {});
+  const transport = start(t, origin);
+  const busy = Array.from({ length: 1_024 }, () => begin(transport));
+  const { error } = await send(transport);
+  assert.deepEqual([error?.code, error?.retryAfterMs], ['overloaded', 1_000]);
+  assert.match(error?.message ?? '', /all 1024 connections are busy/);
+  for (const { sending } of busy) sending.abort();
+  while (sockets.some(({ closed }) => !closed)) await settle();
+});
