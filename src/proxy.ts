@@ -15,6 +15,7 @@ import type { Observer } from './observe/events.ts';
 import { listen } from './relay/listen.ts';
 import type { Route, Site } from './relay/site.ts';
 import { createTransport, type Transport } from './relay/transport.ts';
+import { createUpgradeCarrier } from './relay/upgrade.ts';
 import { createRouteTable } from './routing/table.ts';
 
 export interface ProxyOptions {
@@ -147,10 +148,10 @@ function createSite(
     const { connectMs } = config.timeout;
     const key = `${origin} ${connectMs}`;
     const forwardProxy = findForwardProxy(new URL(origin), env);
-    const transport =
-      transports.get(key) ?? createTransport({ origin, connectTimeoutMs: connectMs, forwardProxy });
+    const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
+    const transport = transports.get(key) ?? createTransport(options);
     transports.set(key, transport);
-    return compileRoute(route, transport);
+    return compileRoute(route, transport, createUpgradeCarrier(options));
   });
   return { gate, routes: createRouteTable(routes), routeNames: routes.map(({ name }) => name) };
 }

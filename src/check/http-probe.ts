@@ -129,6 +129,7 @@ function toForward(route: Route, userAgent: string): Forward {
     facts,
     target: toUpstreamTarget(route, route.path, ''),
     framing: 'none',
+    upgrade: undefined,
     forwardedHost: host,
     placement: placeToken(route, facts),
   };

@@ -11,6 +11,8 @@ import {
   type RequestFacts,
   readRequestFacts,
   toUpstreamLines,
+  type UpgradeProtocol,
+  upgradeOf,
 } from './request-head.ts';
 import type { Route, Site } from './site.ts';
 
@@ -25,6 +27,8 @@ export interface RequestHead {
   /** The client's address, for `X-Forwarded-For`. */
   readonly peer: string;
   readonly scheme: 'http' | 'https';
+  /** The shell can hand this request's connection over to another protocol. */
+  readonly canUpgrade?: boolean;
 }
 
 export type Decision =
@@ -49,6 +53,8 @@ export interface Forward {
   /** The upstream's request target. */
   readonly target: string;
   readonly framing: BodyFraming;
+  /** A handshake: the connection is to be switched to this protocol. */
+  readonly upgrade: UpgradeProtocol | undefined;
   /** `Host` as the client sent it. */
   readonly forwardedHost: string;
   readonly placement: Placement;
@@ -116,6 +122,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
+  const upgrade = upgradeOf(head.method, head.httpMinor, facts);
   return {
     kind: 'forward',
     route,
@@ -123,6 +130,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     facts,
     target: toUpstreamTarget(route, target.path, target.query),
     framing: framingOf(facts, head.httpMinor),
+    upgrade: head.canUpgrade ? upgrade : undefined,
     forwardedHost: facts.host ?? '',
     placement: placeToken(route, facts),
   };
@@ -199,6 +207,7 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
     forwardedFor: head.peer,
     forwardedHost: forward.forwardedHost,
     forwardedProto: head.scheme,
+    upgrade: forward.upgrade,
     remove: route.removeHeaders,
     set: route.setHeaders,
   });

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
@@ -13,9 +14,10 @@ import {
   type RefusedRequest,
   type Screened,
 } from './refusal-screen.ts';
-import { toClientHead } from './response-head.ts';
+import { toClientHead, toSwitchHead } from './response-head.ts';
 import type { Site } from './site.ts';
-import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
+import type { Sending, UpstreamRequest } from './transport.ts';
+import type { UpgradeReceiver } from './upgrade.ts';
 
 /** What the exchanges of one listener share. */
 export interface ExchangeContext {
@@ -46,11 +48,12 @@ export function nextRequestId(): string {
 }
 
 /** One request's way through: decided by the core, then carried to the upstream and back. */
-export class Exchange implements Receiver {
+export class Exchange implements UpgradeReceiver {
   readonly #context: ExchangeContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
+  readonly #client: Socket | undefined;
   readonly #startMs: number;
   #forward: Forward | undefined;
   #token: HeldToken | undefined;
@@ -61,6 +64,7 @@ export class Exchange implements Receiver {
   #hasHead = false;
   #hasBody = false;
   #isOver = false;
+  #isSwitched = false;
   #error: ProxyError | undefined;
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
@@ -68,16 +72,19 @@ export class Exchange implements Receiver {
   #isReplay = false;
   #refusal: Diagnosis | undefined;
 
+  /** @param client the connection's socket, where it can be handed over to another protocol */
   constructor(
     context: ExchangeContext,
     request: IncomingMessage,
     response: ServerResponse,
     expectsContinue: boolean,
+    client?: Socket,
   ) {
     this.#context = context;
     this.#request = request;
     this.#response = response;
     this.#expectsContinue = expectsContinue;
+    this.#client = client;
     this.#startMs = context.monotonicMs();
   }
 
@@ -93,6 +100,7 @@ export class Exchange implements Receiver {
       lines: request.rawHeaders,
       peer: request.socket.remoteAddress ?? '',
       scheme: this.#context.scheme,
+      canUpgrade: this.#client !== undefined,
     };
     this.#act(decide(this.#context.site(), head));
   }
@@ -141,6 +149,12 @@ export class Exchange implements Receiver {
       const lines = composeHead(forward, token);
       if (this.#expectsContinue) this.#response.writeContinue();
       this.#sentMs = this.#context.monotonicMs();
+      if (forward.upgrade !== undefined && this.#client !== undefined) {
+        const { target, route } = forward;
+        const handshake = { target, lines, timeout: route.timeout, client: this.#client };
+        this.#sending = route.upgrades.carry(handshake, this);
+        return;
+      }
       this.#sending = forward.route.transport.send(
         {
           method: forward.head.method,
@@ -158,6 +172,17 @@ export class Exchange implements Receiver {
   }
 
   onInterim(): void {}
+
+  onSwitch(rawLines: readonly string[]): readonly string[] {
+    this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
+    const head = toSwitchHead(rawLines, this.#token?.value);
+    this.#leaked = head.leaked;
+    this.#hasHead = true;
+    this.#isSwitched = true;
+    this.#response.statusCode = 101;
+    if (this.#client !== undefined) this.#response.detachSocket(this.#client);
+    return head.lines;
+  }
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
     if (this.#isOver) return;
@@ -258,7 +283,7 @@ export class Exchange implements Receiver {
       this.#screen.onEnd();
       return;
     }
-    if (!this.#response.writableEnded) this.#response.end();
+    if (!this.#isSwitched && !this.#response.writableEnded) this.#response.end();
     this.#conclude();
   }
 
@@ -282,7 +307,7 @@ export class Exchange implements Receiver {
     this.#error = error;
     if (this.#hasHead) {
       // What was promised can't be delivered: break the connection, never end it cleanly (RFC 9112, section 8).
-      this.#response.destroy();
+      if (!this.#isSwitched) this.#response.destroy();
       this.#conclude();
       return;
     }

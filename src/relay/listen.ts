@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { ListenAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { toErrorAnswer, toRawResponse } from './answers.ts';
+import { type ClientUpgrades, createClientUpgrades, shouldUpgrade } from './client-upgrades.ts';
 import { Exchange, type ExchangeContext, nextRequestId } from './exchange.ts';
 
 /** What listens for clients, on one or more addresses. */
@@ -36,10 +37,12 @@ export async function listen(
   context: ExchangeContext,
 ): Promise<Listener> {
   const servers: Server[] = [];
+  const upgrades = createClientUpgrades(context);
+  const create = (): Server => createHttpServer(context, upgrades);
   try {
     for (const address of addresses) {
-      if (address.host === 'localhost') servers.push(...(await bindLoopback(address.port, context)));
-      else servers.push(await bind(createHttpServer(context), address));
+      if (address.host === 'localhost') servers.push(...(await bindLoopback(address.port, create)));
+      else servers.push(await bind(create(), address));
     }
   } catch (error) {
     for (const server of servers) server.close();
@@ -48,7 +51,9 @@ export async function listen(
   return {
     addresses: servers.map((server) => server.address()).filter((address) => isAddressInfo(address)),
     async close(deadlineMs) {
+      const deadline = setTimeout(() => upgrades.closeAll(), deadlineMs);
       await Promise.all(servers.map((server) => drain(server, deadlineMs)));
+      clearTimeout(deadline);
     },
   };
 }
@@ -56,13 +61,13 @@ export async function listen(
 /** How often a free port that only one family has free is given back and another one asked for. */
 const PORT_TRIES = 10;
 
-async function bindLoopback(port: number, context: ExchangeContext): Promise<Server[]> {
+async function bindLoopback(port: number, create: () => Server): Promise<Server[]> {
   for (let tries = 1; ; tries += 1) {
-    const v4 = await bind(createHttpServer(context), { host: '127.0.0.1', port });
+    const v4 = await bind(create(), { host: '127.0.0.1', port });
     const address = v4.address();
     const bound = isAddressInfo(address) ? address.port : port;
     try {
-      return [v4, await bind(createHttpServer(context), { host: '::1', port: bound })];
+      return [v4, await bind(create(), { host: '::1', port: bound })];
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       if (error.code === 'address_unavailable') return [v4];
@@ -72,7 +77,7 @@ async function bindLoopback(port: number, context: ExchangeContext): Promise<Ser
   }
 }
 
-function createHttpServer(context: ExchangeContext): Server {
+function createHttpServer(context: ExchangeContext, upgrades: ClientUpgrades): Server {
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     new Exchange(context, request, response, false).start();
   };
@@ -89,6 +94,7 @@ function createHttpServer(context: ExchangeContext): Server {
       requireHostHeader: true,
       // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
       optimizeEmptyRequests: true,
+      shouldUpgradeCallback: shouldUpgrade,
     },
     handle,
   );
@@ -97,6 +103,7 @@ function createHttpServer(context: ExchangeContext): Server {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     new Exchange(context, request, response, true).start();
   });
+  upgrades.attach(server);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'));
   });

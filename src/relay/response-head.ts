@@ -51,6 +51,17 @@ export function toClientHead(rawLines: FieldLines, status: number, token: string
   return { lines: named === undefined ? lines : without(lines, named), contentLength, leaked };
 }
 
+/** Where else the same service is found (RFC 7838): a client that went there would be without its token. */
+const NOT_IN_SWITCH = new Set(['alt-svc']);
+
+/** The field lines of a 101 for the client: as `toClientHead` has them, and what WebSocket wants. */
+export function toSwitchHead(rawLines: FieldLines, token: string | undefined): ClientHead {
+  const head = toClientHead(rawLines, 101, token);
+  const lines = without(head.lines, NOT_IN_SWITCH);
+  lines.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
+  return { ...head, lines };
+}
+
 function without(lines: string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < lines.length; i += 2) {

@@ -5,6 +5,7 @@ import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import type { Transport } from './transport.ts';
+import type { UpgradeCarrier } from './upgrade.ts';
 
 /**
  * A loaded configuration, compiled: who may come in, where requests go, with which tokens. Immutable; a reload builds a
@@ -37,4 +38,5 @@ export interface Route extends PathMapping {
   readonly removeHeaders: ReadonlySet<string> | undefined;
   readonly setHeaders: FieldLines;
   readonly transport: Transport;
+  readonly upgrades: UpgradeCarrier;
 }

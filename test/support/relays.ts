@@ -4,6 +4,7 @@ import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { listen } from '../../src/relay/listen.ts';
 import type { Route } from '../../src/relay/site.ts';
 import { createTransport } from '../../src/relay/transport.ts';
+import { createUpgradeCarrier } from '../../src/relay/upgrade.ts';
 import { route, site } from './sites.ts';
 
 export interface Relay {
@@ -22,9 +23,11 @@ export async function startRelay(
   change: Partial<Route> = {},
 ): Promise<Relay> {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
-  const transport = createTransport({ origin: upstreamOrigin, connectTimeoutMs });
+  const options = { origin: upstreamOrigin, connectTimeoutMs };
+  const transport = createTransport(options);
+  const upgrades = createUpgradeCarrier(options);
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = site(route({ transport, upstreamOrigin, upstreamHost, ...change }));
+  const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
