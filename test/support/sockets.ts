@@ -16,7 +16,12 @@ export async function startUpstream(
   handler: RequestListener,
 ): Promise<{ origin: string; server: Server }> {
   const server = createHttpServer(handler);
-  await listenOnLoopback(t, server, () => server.closeAllConnections());
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  // The server itself forgets those that were upgraded.
+  await listenOnLoopback(t, server, () => {
+    for (const socket of sockets) socket.destroy();
+  });
   return { origin: originOf(server), server };
 }
 
