@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { connectTo, readUntil } from './sockets.ts';
@@ -44,6 +43,7 @@ export async function openWebSocket(t: TestContext, url: string): Promise<Socket
   return socket;
 }
 
+/** Resolves once a socket is closed, by a reset as well. */
 export async function closed(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, 'close');
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }
