@@ -29,10 +29,16 @@ export function createClientUpgrades(context: ExchangeContext): ClientUpgrades {
   const sockets = new Set<Socket>();
   const serve = (request: IncomingMessage): void => {
     const { socket } = request;
-    if (socket.destroyed) return;
+    if (socket.readableEnded) socket.destroySoon();
+    if (socket.destroyed || socket.readableEnded) return;
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
+    // As for any request: a client that closes its side before it has its answer is not waiting for one. (Node 22 also
+    // shows a reset that comes right behind the handshake as an end.)
+    socket.on('end', () => {
+      if (messageOn(socket) === response && !response.writableEnded) socket.destroy();
+    });
     response.on('finish', () => {
       response.detachSocket(socket);
       linger(socket);
