@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import type { HeldToken, TokenSource } from '../../src/auth/token-source.ts';
+import { createTransport } from '../../src/relay/transport.ts';
 import { answering, closed, handshake, openClient, openWebSocket, SWITCHED } from '../support/handshakes.ts';
 import { startRelay } from '../support/relays.ts';
 import { heldToken, staticTokens } from '../support/sites.ts';
@@ -155,6 +156,17 @@ test('R42: neither side of a WebSocket is read faster than the other takes it, a
       to.resume();
     });
   }
+});
+
+test('R47: an open WebSocket is no business of the transport that a reload drops', async (t) => {
+  const upstream = await startRawUpstream(t, answering(SWITCHED));
+  const transport = createTransport({ origin: upstream.origin, connectTimeoutMs: 5_000 });
+  const relay = await startRelay(t, upstream.origin, { transport });
+  const client = await openWebSocket(t, relay.url);
+  transport.destroy();
+  const heard = readUntil(upstream.sockets[0] as Socket, 'still here');
+  client.write('still here');
+  await heard;
 });
 
 test('R47: a token that expires or is replaced does not touch an open WebSocket', async (t) => {

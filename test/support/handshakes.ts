@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { connectTo, readUntil } from './sockets.ts';
@@ -39,7 +40,8 @@ export function openClient(t: TestContext, url: string): Socket {
 export async function openWebSocket(t: TestContext, url: string): Promise<Socket> {
   const socket = openClient(t, url);
   socket.write(handshake());
-  await readUntil(socket, '\r\n\r\n');
+  const head = await readUntil(socket, '\r\n\r\n');
+  assert.match(head, /^HTTP\/1\.1 101 /);
   return socket;
 }
 
