@@ -31,6 +31,8 @@ export function createClientUpgrades(context: ExchangeContext): ClientUpgrades {
     const { socket } = request;
     if (socket.readableEnded) socket.destroySoon();
     if (socket.destroyed || socket.readableEnded) return;
+    // The response before may have left one for the next request.
+    socket.setTimeout(0);
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
@@ -50,6 +52,8 @@ export function createClientUpgrades(context: ExchangeContext): ClientUpgrades {
   const onUpgrade = (request: IncomingMessage, _socket: unknown, head: Buffer): void => {
     const { socket } = request;
     sockets.add(socket);
+    // Whoever has said all it has to say may still be told something.
+    socket.allowHalfOpen = true;
     socket.on('close', () => sockets.delete(socket));
     // Node has taken its listeners off. After an error comes 'close', which is listened to.
     socket.on('error', () => {});

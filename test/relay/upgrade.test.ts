@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import type { TokenSource } from '../../src/auth/token-source.ts';
 import { ProxyError } from '../../src/errors.ts';
-import { answering, handshake, openClient, openWebSocket, SWITCHED } from '../support/handshakes.ts';
+import { answering, closed, handshake, openClient, openWebSocket, SWITCHED } from '../support/handshakes.ts';
 import { startRelay } from '../support/relays.ts';
 import { heldToken, staticTokens } from '../support/sites.ts';
 import {
@@ -228,7 +228,7 @@ test('R46, R35: a 101 that switches to something else, or says not to what, is a
     assert.match(received, /^HTTP\/1\.1 502 /, answer.slice(0, 100));
     assert.match(received, /"code": "bad_upstream_response"/);
     assert.match(received, /\r\nConnection: close\r\n/);
-    await Promise.all(upstream.sockets.map((socket) => socket.closed || once(socket, 'close')));
+    await Promise.all(upstream.sockets.map(closed));
   }
 });
 
@@ -366,6 +366,16 @@ test('R46: a handshake sent along with the request before it waits for that resp
   client.end();
   assert.equal(received.split('HTTP/1.1 200 OK').length, 3);
   assert.match(received.slice(-300), /xxxHTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*\r\n\r\nbye$/);
+});
+
+test('R45: a handshake that can not be written is a 500, and no more than that', async (t) => {
+  const upstream = await startRawUpstream(t, (socket) => socket.resume());
+  const relay = await startRelay(t, upstream.origin, { setHeaders: ['X-Price', '5 €'] });
+  for (let i = 0; i < 3; i += 1) {
+    assert.match(await exchangeBytes(relay.url, handshake()), /^HTTP\/1\.1 500 [\s\S]*"internal"/);
+  }
+  await Promise.all(upstream.sockets.map(closed));
+  assert.ok(upstream.sockets.every((socket) => socket.bytesRead === 0));
 });
 
 test('a WebSocket has its own upstream connection: no request before or after shares it', async (t) => {
