@@ -235,7 +235,7 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
         : { header: placement.header, bearer: token.bearer },
     quotaProject: route.quotaProject ?? token?.quotaProject,
     forwarded: toForwardedLines(route.forwarded, toForwardedFacts(forward)),
-    trailing: toTrailingLines(facts, forward.framing),
+    trailing: forward.upgrade === undefined ? toTrailingLines(facts, forward.framing) : [],
     rewrites: toRewrites(forward),
     upgrade: forward.upgrade,
     remove: route.removeHeaders,

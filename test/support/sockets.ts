@@ -17,7 +17,13 @@ export async function startUpstream(
   port = 0,
 ): Promise<{ origin: string; server: Server }> {
   const server = createHttpServer(handler);
-  await listenOnLoopback(t, server, () => server.closeAllConnections(), port);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  // The server itself forgets those that were upgraded.
+  const disconnect = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  await listenOnLoopback(t, server, disconnect, port);
   return { origin: originOf(server), server };
 }
 
