@@ -1,24 +1,14 @@
 import type { Socket } from 'node:net';
-import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
+import { type Connecting, ConnectionError, connect } from './connect.ts';
+import type { SessionSlot } from './dial.ts';
 import type { RequestBody } from './request-body.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
 import type { UpstreamRequest } from './transport.ts';
-import { openTunnel } from './tunnel.ts';
 
 /** What becomes of a request on a connection; `failed` ends it at any point. */
 export interface Errand extends ResponseSink {
   readonly request: UpstreamRequest;
   failed(cause: unknown, connection: UpstreamConnection): void;
-}
-
-/** A fault of the connection that no system call reports. */
-export class ConnectionError extends Error {
-  readonly code: 'CONNECT_TIMEOUT' | 'HEADERS_TIMEOUT' | 'IDLE_TIMEOUT' | 'CONNECTION_CLOSED';
-
-  constructor(code: ConnectionError['code'], message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 export interface ConnectionOptions {
@@ -36,19 +26,15 @@ export interface ConnectionOptions {
 
 /** Taken off what the upstream says it keeps an idle connection, so that we close it first. */
 const KEEP_ALIVE_MARGIN_MS = 1_000;
-/** TCP's own probes find peers that vanished without a word. */
-const PROBE_DELAY_MS = 60_000;
 
 /** Methods whose requests say that they have no content; others say so by silence (RFC 9110, section 8.6). */
-const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
+export const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 /** One HTTP/1.1 connection to an upstream, carrying one request at a time. */
 export class UpstreamConnection implements ResponseSink {
   readonly #options: ConnectionOptions;
-  /** Where there is a forward proxy, first the one to it, then the one inside its tunnel. */
-  #socket: Socket;
+  readonly #connecting: Connecting;
   readonly #parser = new ResponseParser(this);
-  #connectTimer: NodeJS.Timeout | undefined;
   #isReady = false;
   #errand: Errand | undefined;
   #cause: unknown;
@@ -61,25 +47,17 @@ export class UpstreamConnection implements ResponseSink {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { origin, forwardProxy, connectTimeoutMs, session } = options;
-    if (forwardProxy === undefined) {
-      this.#socket = this.#carryOver(dial(origin, { session }));
-    } else {
-      this.#socket = openTunnel(forwardProxy, origin, {
-        onOpen: (tunnel) => {
-          this.#socket = this.#carryOver(dial(origin, { session, tunnel }));
-        },
-        onFailed: (cause) => {
-          this.#cause ??= cause;
-          this.#onClose();
-        },
-      });
-    }
-    if (connectTimeoutMs > 0) {
-      this.#connectTimer = setTimeout(() => {
-        this.close(new ConnectionError('CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
-      }, connectTimeoutMs);
-    }
+    this.#connecting = connect(options, {
+      onReady: (socket) => this.#onReady(socket),
+      onFailed: (cause) => {
+        this.#cause ??= cause;
+        this.#onClose();
+      },
+    });
+  }
+
+  get #socket(): Socket {
+    return this.#connecting.socket;
   }
 
   /** Whether another request can be tried on it. */
@@ -174,21 +152,13 @@ export class UpstreamConnection implements ResponseSink {
     errand?.onComplete();
   }
 
-  #carryOver(socket: Socket): Socket {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, PROBE_DELAY_MS);
-    socket.once(toReadyEvent(this.#options.origin), () => this.#onReady());
+  #onReady(socket: Socket): void {
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('error', (cause) => {
       this.#cause ??= cause;
     });
     socket.on('close', () => this.#onClose());
-    return socket;
-  }
-
-  #onReady(): void {
-    clearTimeout(this.#connectTimer);
     this.#isReady = true;
     this.#quietMs = 0;
     if (this.#errand !== undefined) this.#write(this.#errand.request);
@@ -214,7 +184,6 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #onClose(): void {
-    clearTimeout(this.#connectTimer);
     this.#options.onClosed(this);
     this.#fail();
   }
