@@ -12,7 +12,9 @@ export interface Road {
   readonly session: ClientHttp2Session;
   /** Something of a response has arrived. */
   onHeard(): void;
-  /** The stream is closed, and its place free. */
+  /** The stream has ended on both sides: its place is free. */
+  onStreamEnded(carriage: Http2Carriage): void;
+  /** The stream is gone. */
   onStreamClosed(carriage: Http2Carriage): void;
   /** How the connection stands as a request is sent. */
   depart(): Departure;
@@ -21,7 +23,7 @@ export interface Road {
 
 /** How a connection stood when a request was sent on it. */
 export interface Departure {
-  /** It had carried others to their end. */
+  /** Something of the response to another had come on it. */
   readonly isReused: boolean;
   /** What had arrived on it, of any stream. */
   readonly bytesRead: number;
@@ -192,6 +194,7 @@ export class Http2Carriage implements Carrier {
     stream.on('end', () => {
       if (!this.#isEnded) return;
       this.#isRead = true;
+      if (!this.#isUploading) road.onStreamEnded(this);
       if (!this.#isPaused) this.#complete();
     });
     stream.on('error', (cause) => {

@@ -49,14 +49,16 @@ export class Http2Connection implements Road {
   readonly #startMs: number;
   readonly #waiting: Http2Carriage[] = [];
   readonly #carriages = new Set<Http2Carriage>();
+  /** Those of them whose streams have ended on both sides: they only wait for Node to close them. */
+  readonly #ended = new Set<Http2Carriage>();
   #session: ClientHttp2Session | undefined;
   #watch: PeerWatch | undefined;
   #maxStreams = ASSUMED_STREAMS;
   #hasSettings = false;
   #cancelSettingsTimer: CancelTimer | undefined;
   #requests = 0;
-  /** Streams that came to an end. */
-  #finished = 0;
+  /** Something of a response has come on it. */
+  #hasHeard = false;
   /** Takes no more requests. */
   #isDraining = false;
   #isLeaving = false;
@@ -93,7 +95,7 @@ export class Http2Connection implements Road {
   get hasRoom(): boolean {
     if (this.#isDraining || this.#isClosed) return false;
     if (this.#session !== undefined && (this.#session.closed || this.#session.destroyed)) return false;
-    return this.#carriages.size + this.#waiting.length < this.#maxStreams;
+    return this.#carriages.size - this.#ended.size + this.#waiting.length < this.#maxStreams;
   }
 
   /** Carries an attempt, as soon as the connection stands. */
@@ -127,16 +129,21 @@ export class Http2Connection implements Road {
   }
 
   depart(): Departure {
-    return { isReused: this.#finished > 0, bytesRead: this.#bytesRead };
+    return { isReused: this.#hasHeard, bytesRead: this.#bytesRead };
   }
 
   onHeard(): void {
+    this.#hasHeard = true;
     this.#watch?.onHeard();
+  }
+
+  onStreamEnded(carriage: Http2Carriage): void {
+    this.#ended.add(carriage);
   }
 
   onStreamClosed(carriage: Http2Carriage): void {
     this.#carriages.delete(carriage);
-    this.#finished += 1;
+    this.#ended.delete(carriage);
     this.#idleMs = 0;
     this.#leaveIfDrained();
   }

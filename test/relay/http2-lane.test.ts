@@ -2,18 +2,12 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { PassThrough } from 'node:stream';
-import { type TestContext, test } from 'node:test';
-import { createHttp2Lane, type Http2LaneOptions } from '../../src/relay/http2-lane.ts';
-import type { Carrier, Lane } from '../../src/relay/lane.ts';
+import { test } from 'node:test';
+import { createHttp2Lane } from '../../src/relay/http2-lane.ts';
+import type { Carrier } from '../../src/relay/lane.ts';
 import { attempt, toBody, toStreamedBody } from '../support/attempts.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
-import { startHttp2Upstream } from '../support/http2.ts';
-
-export function start(t: TestContext, origin: string, change: Partial<Http2LaneOptions> = {}): Lane {
-  const lane = createHttp2Lane({ origin, connectTimeoutMs: 5_000, ...change });
-  t.after(() => lane.destroy());
-  return lane;
-}
+import { startHttp2Lane, startHttp2Upstream } from '../support/http2.ts';
 
 test('a request arrives as it was sent, without what belongs to an HTTP/1.1 connection', async (t) => {
   let seen: string[] = [];
@@ -23,7 +17,7 @@ test('a request arrives as it was sent, without what belongs to an HTTP/1.1 conn
   });
   const lines = ['Accept', '*/*', 'Host', 'shop.example:8443', 'X-A', '1', 'Cookie', 'a=1; b=2', 'x-a', '2'];
   const hopByHop = ['Connection', 'x', 'TE', 'trailers, deflate', 'Keep-Alive', '5', 'Upgrade', 'h2c'];
-  const { status } = await attempt(start(t, origin), {
+  const { status } = await attempt(startHttp2Lane(t, origin), {
     method: 'DELETE',
     target: '/a?b=c',
     lines: [...lines, ...hopByHop, 'X-Latin', 'caf\xe9'],
@@ -55,7 +49,7 @@ test('a response arrives as it was sent, repeated headers and trailers included'
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-t': ['1', '2'] }));
     stream.end('hello');
   });
-  const answer = await attempt(start(t, origin)).over;
+  const answer = await attempt(startHttp2Lane(t, origin)).over;
   assert.equal(answer.body, 'hello');
   const lines = pairs(answer.lines).filter(([name]) => name !== 'date');
   assert.deepEqual(lines, [
@@ -82,7 +76,7 @@ test('bodies and trailers of requests arrive, with a length where there is one',
       stream.end(JSON.stringify({ length: headers['content-length'], body, trailers }));
     });
   });
-  const lane = start(t, origin);
+  const lane = startHttp2Lane(t, origin);
   const send = async (change: object) =>
     JSON.parse((await attempt(lane, { method: 'POST', ...change }).over).body);
   assert.deepEqual(await send({ body: toBody(['ab', 'c'], 3) }), { length: '3', body: 'abc', trailers: {} });
@@ -105,7 +99,7 @@ test('responses without a body end with their head', async (t) => {
       { endStream: true },
     );
   });
-  const lane = start(t, origin);
+  const lane = startHttp2Lane(t, origin);
   assert.deepEqual((await attempt(lane, { method: 'HEAD', target: '/200' }).over).trailers, []);
   assert.deepEqual((await attempt(lane, { target: '/204' }).over).trailers, []);
   assert.deepEqual((await attempt(lane, { target: '/304' }).over).trailers, []);
@@ -115,7 +109,7 @@ test('requests wait while the first connection is made, then share it; another i
   const upstream = await startHttp2Upstream(t, (stream) => stream.respond({ ':status': 200 }), {
     settings: { maxConcurrentStreams: 3 },
   });
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const first = [attempt(lane), attempt(lane), attempt(lane)];
   await Promise.all(first.map((answer) => answer.next('head')));
   assert.equal(upstream.sessions.length, 1);
@@ -133,7 +127,7 @@ test('R52: what no connection has room for fails at once, and no upstream hears 
   const upstream = await startHttp2Upstream(t, (stream) => stream.respond({ ':status': 200 }), {
     settings: { maxConcurrentStreams: 1 },
   });
-  const lane = start(t, upstream.origin, { maxConnections: 2 });
+  const lane = startHttp2Lane(t, upstream.origin, { maxConnections: 2 });
   await attempt(lane).next('head');
   await attempt(lane).next('head');
   const { code, reach } = await attempt(lane).over;
@@ -141,11 +135,22 @@ test('R52: what no connection has room for fails at once, and no upstream hears 
   assert.equal(upstream.streams.size, 2);
 });
 
+test('one after the other, requests need no second connection whatever its limit is', async (t) => {
+  const upstream = await startHttp2Upstream(t, (stream) => stream.end('ok'), {
+    settings: { maxConcurrentStreams: 1 },
+  });
+  const lane = startHttp2Lane(t, upstream.origin);
+  await attempt(lane).over;
+  await settle();
+  for (let i = 0; i < 10; i += 1) assert.equal((await attempt(lane).over).body, 'ok');
+  assert.equal(upstream.sessions.length, 1);
+});
+
 test('a connection that has carried its share is replaced, and closed after its last request', async (t) => {
   const upstream = await startHttp2Upstream(t, (stream) =>
     stream.respond({ ':status': 200 }, { endStream: true }),
   );
-  const lane = start(t, upstream.origin, { maxRequestsPerConnection: 2 });
+  const lane = startHttp2Lane(t, upstream.origin, { maxRequestsPerConnection: 2 });
   for (let i = 0; i < 3; i += 1) assert.equal((await attempt(lane).over).status, 200);
   assert.equal(upstream.sessions.length, 2);
   const [first] = upstream.sessions;
@@ -158,7 +163,7 @@ test('R57: after a GOAWAY what is under way is finished, and the next request ge
     if (headers[':path'] === '/quick') stream.end('quick');
     else stream.session?.close();
   });
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const slow = attempt(lane, { target: '/slow' });
   await slow.next('head');
   const [stream] = upstream.streams;
@@ -175,7 +180,7 @@ test('an idle connection is closed after its time, and not before', async (t) =>
   const upstream = await startHttp2Upstream(t, (stream) =>
     stream.respond({ ':status': 200 }, { endStream: true }),
   );
-  const lane = start(t, upstream.origin, { clock, keepAliveMs: 20_000 });
+  const lane = startHttp2Lane(t, upstream.origin, { clock, keepAliveMs: 20_000 });
   await attempt(lane).over;
   await settle();
   await clock.advance(19_000);
@@ -196,7 +201,7 @@ test('R48: who gives up resets the stream and no other, wherever the request is'
     stream.respond({ ':status': 200 });
     stream.write('some');
   });
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const bystander = attempt(lane);
   await bystander.next('body');
   for (const stage of ['sent', 'head', 'body', 'upload'] as const) {
@@ -224,7 +229,7 @@ test('who gives up before the connection stands never reaches the upstream', asy
   const upstream = await startHttp2Upstream(t, (stream) =>
     stream.respond({ ':status': 200 }, { endStream: true }),
   );
-  const lane = start(t, upstream.origin, { maxRequestsPerConnection: 2 });
+  const lane = startHttp2Lane(t, upstream.origin, { maxRequestsPerConnection: 2 });
   attempt(lane).abort();
   const paths: unknown[] = [];
   upstream.server.on('stream', (_stream, headers) => paths.push(headers[':path']));
@@ -240,7 +245,10 @@ test('R44: an early final response is delivered, and the rest of the upload stop
   const source = new PassThrough();
   source.write(Buffer.alloc(200_000));
   const arrived = once(upstream.server, 'stream');
-  const answer = attempt(start(t, upstream.origin), { method: 'POST', body: toStreamedBody(source) });
+  const answer = attempt(startHttp2Lane(t, upstream.origin), {
+    method: 'POST',
+    body: toStreamedBody(source),
+  });
   const [stream] = (await arrived) as [NodeJS.EventEmitter];
   const closed = once(stream, 'close');
   await answer.over;
@@ -252,7 +260,7 @@ test('R44: an early final response is delivered, and the rest of the upload stop
 
 test('a body that breaks off, or is not as long as was said, resets its stream', async (t) => {
   const upstream = await startHttp2Upstream(t, () => {});
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const source = new PassThrough();
   const arrived = once(upstream.server, 'stream');
   const broken = attempt(lane, { method: 'POST', body: toStreamedBody(source) });
@@ -275,7 +283,7 @@ test('R32: an expected 100 Continue holds the body until it comes', async (t) =>
     stream.on('end', () => stream.respond({ ':status': 200 }, { endStream: true }));
   });
   const arrived = once(server, 'stream');
-  const answer = attempt(start(t, origin), {
+  const answer = attempt(startHttp2Lane(t, origin), {
     method: 'PUT',
     body: toBody(['body'], 4),
     expectsContinue: true,
@@ -295,7 +303,7 @@ test('R32: nobody answers the expectation: after a second the client is told to 
     stream.resume().on('end', () => stream.respond({ ':status': 200 }, { endStream: true }));
   });
   const arrived = once(server, 'stream');
-  const answer = attempt(start(t, origin, { clock }), {
+  const answer = attempt(startHttp2Lane(t, origin, { clock }), {
     method: 'PUT',
     body: toBody(['body'], 4),
     expectsContinue: true,
@@ -313,7 +321,8 @@ test('R32: a refusal in place of 100 Continue is passed on, and the body is neve
   );
   const source = new PassThrough();
   const body = toStreamedBody(source, 4);
-  const answer = await attempt(start(t, origin), { method: 'PUT', body, expectsContinue: true }).over;
+  const answer = await attempt(startHttp2Lane(t, origin), { method: 'PUT', body, expectsContinue: true })
+    .over;
   assert.deepEqual([answer.interim, answer.status, answer.failure], [[], 417, undefined]);
   assert.equal(source.listenerCount('data'), 0);
 });
@@ -323,7 +332,7 @@ test('R33: interim responses are passed on', async (t) => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>; rel=preload' });
     stream.respond({ ':status': 200 }, { endStream: true });
   });
-  assert.deepEqual((await attempt(start(t, origin)).over).interim, [103]);
+  assert.deepEqual((await attempt(startHttp2Lane(t, origin)).over).interim, [103]);
 });
 
 test('R43: a response that nobody reads holds no more than its window, and starves no other', async (t) => {
@@ -338,7 +347,7 @@ test('R43: a response that nobody reads holds no more than its window, and starv
     stream.on('drain', write);
     write();
   });
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const stalled = Array.from({ length: 20 }, () =>
     attempt(lane, {
       target: '/large',
@@ -356,7 +365,7 @@ test('R43: a response that nobody reads holds no more than its window, and starv
 test('R43: an upload that the upstream does not read stops at its window', async (t) => {
   const { origin } = await startHttp2Upstream(t, (stream) => stream.respond({ ':status': 200 }));
   const source = new PassThrough();
-  const answer = attempt(start(t, origin), { method: 'POST', body: toStreamedBody(source) });
+  const answer = attempt(startHttp2Lane(t, origin), { method: 'POST', body: toStreamedBody(source) });
   await answer.next('head');
   const chunk = Buffer.alloc(65_536);
   let taken = 0;
@@ -381,7 +390,7 @@ test('a paused response goes on where it was, and is not lost with its connectio
     stream.end('b'.repeat(100_000));
   });
   let pauses = 0;
-  const answer = attempt(start(t, upstream.origin), {
+  const answer = attempt(startHttp2Lane(t, upstream.origin), {
     onTold: (event, own) => {
       if (event !== 'body' || pauses > 0) return;
       pauses += 1;
@@ -402,7 +411,7 @@ test('a paused response goes on where it was, and is not lost with its connectio
 test('R51: no head within the limit is a failure, counted from the end of the request', async (t) => {
   const clock = new FakeClock();
   const { origin, server } = await startHttp2Upstream(t, (stream) => stream.resume());
-  const lane = start(t, origin, { clock });
+  const lane = startHttp2Lane(t, origin, { clock });
   const source = new PassThrough();
   const timeout = { connectMs: 0, headersMs: 2_000, idleMs: 0 };
   const arrived = once(server, 'stream');
@@ -426,7 +435,7 @@ test('R50: silence in a response is limited, a trickle is not, and a reader that
     stream.write('1');
   });
   const timeout = { connectMs: 0, headersMs: 0, idleMs: 2_000 };
-  const answer = attempt(start(t, upstream.origin, { clock }), { timeout });
+  const answer = attempt(startHttp2Lane(t, upstream.origin, { clock }), { timeout });
   await answer.next('body');
   for (let i = 0; i < 5; i += 1) {
     await clock.advance(1_500);
@@ -445,7 +454,7 @@ test('R50: silence in a response is limited, a trickle is not, and a reader that
 
 test('no more is told once the lane is destroyed but the failures', async (t) => {
   const upstream = await startHttp2Upstream(t, (stream) => stream.respond({ ':status': 200 }));
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const open = attempt(lane);
   await open.next('head');
   lane.destroy();
@@ -463,7 +472,7 @@ test('a request that HTTP/2 cannot carry fails alone', async (t) => {
   const { origin } = await startHttp2Upstream(t, (stream) =>
     stream.respond({ ':status': 200 }, { endStream: true }),
   );
-  const lane = start(t, origin);
+  const lane = startHttp2Lane(t, origin);
   await attempt(lane).over;
   for (const line of [
     ['X-A', 'a\0b'],
@@ -483,7 +492,7 @@ test('nothing is left open after a thousand requests that are given up at random
     stream.respond({ ':status': 200 });
     stream.end('x'.repeat(2_000));
   });
-  const lane = start(t, upstream.origin);
+  const lane = startHttp2Lane(t, upstream.origin);
   const before = process.getActiveResourcesInfo().length;
   let seed = 1;
   const random = (): number => {

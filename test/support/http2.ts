@@ -10,8 +10,17 @@ import {
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { createHttp2Lane, type Http2LaneOptions } from '../../src/relay/http2-lane.ts';
+import type { Lane } from '../../src/relay/lane.ts';
 import type { KeyedCertificate } from './certificates.ts';
 import { startRawUpstream } from './sockets.ts';
+
+/** A lane to an upstream; destroyed after the test. */
+export function startHttp2Lane(t: TestContext, origin: string, change: Partial<Http2LaneOptions> = {}): Lane {
+  const lane = createHttp2Lane({ origin, connectTimeoutMs: 5_000, ...change });
+  t.after(() => lane.destroy());
+  return lane;
+}
 
 export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]) => void;
 
@@ -91,6 +100,7 @@ export async function startFrameUpstream(
     const frames: Frame[] = [];
     const peer = { socket, frames, send: (...out: Buffer[]) => void socket.write(Buffer.concat(out)) };
     peers.push(peer);
+    socket.setNoDelay(true);
     peer.send(...greeting);
     let pending = Buffer.alloc(0);
     let isPastPreface = false;
@@ -121,7 +131,16 @@ export async function startFrameUpstream(
   return { origin, peers };
 }
 
-export const TYPE = { data: 0, headers: 1, reset: 3, settings: 4, push: 5, ping: 6, goaway: 7 } as const;
+export const TYPE = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  push: 5,
+  ping: 6,
+  goaway: 7,
+  continuation: 9,
+} as const;
 const END_STREAM = 1;
 const END_HEADERS = 4;
 
