@@ -181,7 +181,7 @@ test('what HTTP/1.1 could not carry, and what breaks the rules, is a bad respons
     'more than its length': (id) => [headers(id, [...OK, 'content-length', '1']), data(id, 'more', true)],
     'too many interim responses': (id) =>
       Array.from({ length: 101 }, () => headers(id, [':status', '103'])).concat(headers(id, OK, true)),
-    'trailers that are too large': (id) => [headers(id, OK), headers(id, large.slice(0, 300), true)],
+    'trailers that are too large': (id) => [headers(id, OK), ...inTwo(id, large.slice(0, 300), true)],
     'trailers that are too many': (id) => [headers(id, OK), ...inTwo(id, many, true)],
     'a head of too many lines': (id) => inTwo(id, [...OK, ...many], true),
     'a head that is too large': (id) => inTwo(id, [...OK, ...large], true),
@@ -228,16 +228,25 @@ test('the limit to streams is kept as the upstream changes it', async (t) => {
   });
   const lane = startHttp2Lane(t, origin);
   await attempt(lane).next('head');
-  peers[0]?.send(settings(1));
-  await Promise.all([settle(), attempt(lane).next('head')]);
-  await attempt(lane).next('head');
-  assert.deepEqual(
-    peers.map(({ frames }) => frames.filter(({ type }) => type === TYPE.headers).length).toSorted(),
-    [1, 2]
-      .slice(0, peers.length)
-      .concat(peers.length > 2 ? [1] : [])
-      .toSorted(),
-  );
+  const [peer] = peers;
+  assert.ok(peer);
+  const limit = async (maxStreams: number): Promise<void> => {
+    const countAcks = (): number =>
+      peer.frames.filter(({ type, flags }) => type === TYPE.settings && flags === 1).length;
+    const before = countAcks();
+    peer.send(settings(maxStreams));
+    while (countAcks() === before) await once(peer.socket, 'data');
+  };
+  for (const [maxStreams, connections] of [
+    [1, 2],
+    [0, 2],
+    [2, 2],
+  ] as const) {
+    await limit(maxStreams);
+    await attempt(lane).next('head');
+    assert.equal(peers.length, connections, `a limit of ${maxStreams}`);
+  }
+  assert.equal(peer.frames.filter(({ type }) => type === TYPE.headers).length, 2);
 });
 
 test('a silent upstream is asked by PING whether it lives, and its connection closed if it does not', async (t) => {
@@ -261,6 +270,19 @@ test('a silent upstream is asked by PING whether it lives, and its connection cl
   await clock.advance(70_000);
   assert.equal(pings(), 2);
   assert.deepEqual([(await answer.over).code, answer.reach], ['CONNECTION_CLOSED', 'unknown']);
+});
+
+test('a frame larger than was agreed on ends the connection, if only for want of an answer to the PING', async (t) => {
+  const clock = new FakeClock();
+  const { origin, peers } = await startFrameUpstream(t, (peer, id) =>
+    peer.send(headers(id, OK), data(id, 'x'.repeat(20_000))),
+  );
+  const answer = attempt(startHttp2Lane(t, origin, { clock }));
+  await answer.next('head');
+  for (let i = 0; i < 10 && answer.failure === undefined; i += 1) await clock.advance(5_000);
+  assert.equal(answer.trailers, undefined);
+  assert.match((await answer.over).code ?? '', /^(?:BAD_RESPONSE|CONNECTION_CLOSED)$/);
+  assert.equal(peers.length, 1);
 });
 
 test('a flood of PING and SETTINGS frames is answered or broken off, and kept nowhere', async (t) => {
