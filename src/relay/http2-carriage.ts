@@ -56,6 +56,8 @@ export class Http2Carriage implements Carrier {
   #isOver = false;
   #isPaused = false;
   #interim = 0;
+  /** The client was told to go on with its body, in the upstream's place. */
+  #hasPressedOn = false;
   #hasHead = false;
   /** The upstream ended its side in order (END_STREAM). */
   #isEnded = false;
@@ -221,7 +223,10 @@ export class Http2Carriage implements Carrier {
         onProgress: () => {
           this.#quietMs = 0;
         },
-        onPatienceOver: () => this.#guard(() => this.#attempt.onInterim(100, [])),
+        onPatienceOver: () => {
+          this.#hasPressedOn = true;
+          this.#guard(() => this.#attempt.onInterim(100, []));
+        },
         onSent: () => {
           this.#isUploading = false;
           this.#quietMs = 0;
@@ -240,7 +245,7 @@ export class Http2Carriage implements Carrier {
       this.#interim += 1;
       if (this.#interim > MAX_INTERIM) throw new BadResponseError('it never comes to its final status');
       const lines = parseHead(raw);
-      this.#attempt.onInterim(status, lines);
+      if (status !== 100 || !this.#hasPressedOn) this.#attempt.onInterim(status, lines);
       if (status === 100) this.#upload?.release();
     });
   }

@@ -300,7 +300,8 @@ test('R32: an expected 100 Continue holds the body until it comes', async (t) =>
 test('R32: nobody answers the expectation: after a second the client is told to go on, and the body goes', async (t) => {
   const clock = new FakeClock();
   const { origin, server } = await startHttp2Upstream(t, (stream) => {
-    stream.resume().on('end', () => stream.respond({ ':status': 200 }, { endStream: true }));
+    stream.once('data', () => stream.additionalHeaders({ ':status': 100 }));
+    stream.on('end', () => stream.respond({ ':status': 200 }, { endStream: true }));
   });
   const arrived = once(server, 'stream');
   const answer = attempt(startHttp2Lane(t, origin, { clock }), {
