@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node
 import type { Clock } from '../clock.ts';
 import { ConnectionError } from './connect.ts';
 import { parseHead, parseStatus, parseTrailers, toRequestError, toRequestHeaders } from './http2-head.ts';
-import { startUpload, type Upload } from './http2-upload.ts';
+import { type Http2Upload, startHttp2Upload } from './http2-upload.ts';
 import type { Attempt, AttemptFailure, Carrier, Reach } from './lane.ts';
 import { BadResponseError } from './response-parser.ts';
 
@@ -50,7 +50,7 @@ export class Http2Carriage implements Carrier {
   readonly #attempt: Attempt;
   readonly #clock: Clock;
   #stream: ClientHttp2Stream | undefined;
-  #upload: Upload | undefined;
+  #upload: Http2Upload | undefined;
   #isUploading = false;
   /** Nothing more is told. */
   #isOver = false;
@@ -216,7 +216,7 @@ export class Http2Carriage implements Carrier {
     const { body, expectsContinue } = this.#attempt.request;
     if (body === null) return;
     this.#isUploading = true;
-    this.#upload = startUpload(
+    this.#upload = startHttp2Upload(
       stream,
       { body, isHeld: expectsContinue, clock: this.#clock },
       {

@@ -21,6 +21,8 @@ export interface Http2ConnectionOptions {
   readonly maxRequests: number;
   readonly session: SessionSlot;
   readonly clock: Clock;
+  /** It stands, and nothing of a request was sent yet. */
+  readonly onConnected: () => void;
   readonly onClosed: (connection: Http2Connection) => void;
 }
 
@@ -184,6 +186,7 @@ export class Http2Connection implements Road {
     // Streams hear of it, and the socket closes.
     session.on('error', () => {});
     this.#expectSettings();
+    this.#options.onConnected();
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
       this.#start(next);
   }

@@ -21,6 +21,8 @@ export interface Http2LaneOptions {
   /** A connection is replaced when it has carried so many; its stream ids run out at 2^30. */
   readonly maxRequestsPerConnection?: number;
   readonly clock?: Clock;
+  /** Called whenever a new connection stands, before anything of an attempt on it. */
+  readonly onConnected?: () => void;
 }
 
 const KEEP_ALIVE_MS = 60_000;
@@ -34,7 +36,7 @@ const MAX_REQUESTS_PER_CONNECTION = 2 ** 29;
  */
 export function createHttp2Lane(options: Http2LaneOptions): Lane {
   const { connectTimeoutMs, forwardProxy, keepAliveMs = KEEP_ALIVE_MS, clock = systemClock } = options;
-  const { maxConnections = MAX_CONNECTIONS } = options;
+  const { maxConnections = MAX_CONNECTIONS, onConnected = () => {} } = options;
   const { maxRequestsPerConnection: maxRequests = MAX_REQUESTS_PER_CONNECTION } = options;
   const origin = new URL(options.origin);
   const session: SessionSlot = { current: undefined };
@@ -54,6 +56,7 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
       maxRequests,
       session,
       clock,
+      onConnected,
       onClosed: (closed) => {
         connections.delete(closed);
         if (connections.size === 0) ticker.stop();

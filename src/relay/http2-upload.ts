@@ -4,7 +4,7 @@ import { toRequestTrailers } from './http2-head.ts';
 import type { BodyReading, RequestBody } from './request-body.ts';
 
 /** What becomes of an upload; each is told at most once, but `onProgress`. */
-export interface UploadListener {
+export interface Http2UploadListener {
   /** A piece went out. */
   onProgress(): void;
   /** Nobody answered the expectation in time: the body goes all the same. */
@@ -15,7 +15,7 @@ export interface UploadListener {
   onBroken(cause?: unknown): void;
 }
 
-export interface Upload {
+export interface Http2Upload {
   /** Sends the body if it is still held back. */
   release(): void;
   /** Sends no more. */
@@ -29,11 +29,11 @@ const PATIENCE_MS = 1_000;
  * Sends a request's body and trailers on a stream, no faster than the upstream takes them.
  * @param isHeld the upstream is asked first: nothing is sent until `release`, or a second passed
  */
-export function startUpload(
+export function startHttp2Upload(
   stream: ClientHttp2Stream,
   { body, isHeld, clock }: { body: RequestBody; isHeld: boolean; clock: Clock },
-  listener: UploadListener,
-): Upload {
+  listener: Http2UploadListener,
+): Http2Upload {
   let reading: BodyReading | undefined;
   let cancelPatience: CancelTimer | undefined;
   let isOver = false;

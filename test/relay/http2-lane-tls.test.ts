@@ -46,7 +46,11 @@ test('over TLS HTTP/2 is agreed on, and one connection carries all', async (t) =
   const upstream = await startService(t, ['localhost']);
   const protocols: unknown[] = [];
   upstream.server.on('secureConnection', (socket: TLSSocket) => protocols.push(socket.alpnProtocol));
-  const lane = startHttp2Lane(t, upstream.origin);
+  let connected = 0;
+  const onConnected = (): void => {
+    connected += 1;
+  };
+  const lane = startHttp2Lane(t, upstream.origin, { onConnected });
   const answers = await Promise.all(
     ['a', 'b', 'c'].map((text) => attempt(lane, { method: 'POST', body: toBody([text], 1) }).over),
   );
@@ -55,6 +59,7 @@ test('over TLS HTTP/2 is agreed on, and one connection carries all', async (t) =
     ['hello https a', 'hello https b', 'hello https c'],
   );
   assert.deepEqual(protocols, ['h2']);
+  assert.equal(connected, 1);
 });
 
 test('R57: another connection resumes the TLS session of the one before', async (t) => {
