@@ -56,6 +56,8 @@ export const ERROR_CODES = {
   upstream_timeout: upstream(504, 'http_response_timeout'),
   upstream_reset: upstream(502, 'connection_terminated'),
   bad_upstream_response: upstream(502, 'http_protocol_error'),
+  upstream_protocol: upstream(502, 'http_protocol_error'),
+  circuit_open: upstream(503, 'destination_unavailable'),
   // the forward proxy before it (HTTPS_PROXY)
   forward_proxy_unavailable: upstream(502, 'destination_unavailable'),
   forward_proxy_refused: upstream(502, 'connection_refused'),

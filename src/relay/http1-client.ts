@@ -4,6 +4,7 @@ import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 import type { RequestHead } from './decide.ts';
 import type { FieldLines } from './field-lines.ts';
 import { type RequestBody, StreamedBody } from './request-body.ts';
+import { toTrailers } from './trailers.ts';
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
@@ -59,7 +60,7 @@ export class Http1Client implements Client {
   openBody(length: number | undefined): RequestBody {
     const stream = this.#request;
     return new StreamedBody(
-      { stream, isComplete: () => stream.complete, trailers: () => stream.rawTrailers },
+      { stream, isComplete: () => stream.complete, trailers: () => toTrailers(stream.rawTrailers) },
       length,
     );
   }

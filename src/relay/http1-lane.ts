@@ -1,13 +1,16 @@
 import type { CancelTimer } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
+import { ConnectionError } from './connection-error.ts';
 import type { SessionSlot } from './dial.ts';
 import type { Attempt, Carrier, Lane, LaneOptions } from './lane.ts';
-import { ConnectionError, UpstreamConnection } from './upstream-connection.ts';
+import { UpstreamConnection } from './upstream-connection.ts';
 
 /** Connections to one upstream at most; a request that would need one more is answered 503. */
 const MAX_CONNECTIONS = 1_024;
 /** Google's front end keeps idle connections for minutes; a server that wants less says so in `Keep-Alive`. */
 const KEEP_ALIVE_MS = 60_000;
+/** As long as curl waits. */
+const CONTINUE_MS = 1_000;
 /** How often silence is looked at, at most and at least. */
 const SLOWEST_TICK_MS = 1_000;
 const FASTEST_TICK_MS = 10;
@@ -55,6 +58,7 @@ export function createHttp1Lane(options: LaneOptions): Lane {
     const connection = new UpstreamConnection({
       ...options,
       keepAliveMs: KEEP_ALIVE_MS,
+      continueMs: CONTINUE_MS,
       session,
       onConnected,
       onFree: (freed) => free.push(freed),

@@ -5,6 +5,7 @@ import type { RequestHead } from './decide.ts';
 import { type FieldLines, findValue } from './field-lines.ts';
 import { fromHttp2Fields, joinCookies, toHttp2Fields } from './http2-fields.ts';
 import { type RequestBody, StreamedBody } from './request-body.ts';
+import { toTrailers } from './trailers.ts';
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
@@ -42,7 +43,7 @@ export class Http2Client implements Client {
     // Told by 'close' as well; without a listener it would end the process.
     stream.on('error', () => {});
     stream.on('trailers', (_fields: unknown, _flags: unknown, raw?: readonly string[]) => {
-      this.#requestTrailers = fromHttp2Fields(raw ?? []);
+      this.#requestTrailers = toTrailers(fromHttp2Fields(raw ?? []));
     });
     stream.on('end', () => {
       this.#isRequestWhole = !stream.aborted;

@@ -1,10 +1,13 @@
 import { type Clock, systemClock } from '../clock.ts';
 import type { TimeoutConfig } from '../config/config.ts';
 import type { ProxyError } from '../errors.ts';
-import { Carriage } from './carriage.ts';
+import { isLoopbackHost } from '../loopback.ts';
+import { Breaker } from './breaker.ts';
+import { Carriage, type CarriageContext } from './carriage.ts';
 import { createHttp1Lane } from './http1-lane.ts';
 import type { Lane, LaneOptions } from './lane.ts';
 import type { RequestBody } from './request-body.ts';
+import { RetryBudget } from './retry.ts';
 
 /** Carries requests to one upstream origin. */
 export interface Transport {
@@ -63,6 +66,8 @@ export interface TransportOptions {
   /** `auto`, if left out: HTTP/2 for the requests that need it, HTTP/1.1 for the others, which it carries faster. */
   readonly protocol?: Protocol;
   readonly clock?: Clock;
+  /** As `Math.random`, for jitter. */
+  readonly random?: () => number;
   readonly lanes?: Lanes;
 }
 
@@ -77,28 +82,57 @@ export interface Lanes {
 
 const LANES: Lanes = { http1: createHttp1Lane };
 
-/** A transport to one origin. */
+/**
+ * A transport to one origin: chooses the lane of each request, and shares among all of them what is known of the upstream. Routes
+ * that may share connections share a transport; there is nothing else to tell their TLS identities apart by (R57), as trust is the
+ * whole process's and clients have no certificates.
+ */
 export function createTransport(options: TransportOptions): Transport {
-  const { connectTimeoutMs, forwardProxy, protocol = 'auto', clock = systemClock, lanes = LANES } = options;
+  const {
+    forwardProxy,
+    protocol = 'auto',
+    clock = systemClock,
+    random = Math.random,
+    lanes = LANES,
+  } = options;
   const origin = new URL(options.origin);
-  const laneOptions = { origin, connectTimeoutMs, forwardProxy, clock, onConnected: () => {} };
+  const isLoopback = isLoopbackHost(origin.hostname);
+  const breaker = new Breaker({ origin: options.origin, clock, random, isLoopback });
+  const laneOptions: LaneOptions = {
+    origin,
+    connectTimeoutMs: options.connectTimeoutMs,
+    forwardProxy,
+    clock,
+    onConnected: () => breaker.onUp(),
+  };
   let http1: Lane | undefined;
   let http2: Lane | undefined;
-  const laneFor = ({ wantsHttp2 }: UpstreamRequest): Lane => {
-    if (lanes.http2 !== undefined && (protocol === 'http2' || (protocol === 'auto' && wantsHttp2))) {
-      http2 ??= lanes.http2(laneOptions);
-      return http2;
-    }
-    http1 ??= lanes.http1(laneOptions);
-    return http1;
+  let isDestroyed = false;
+  const context: CarriageContext = {
+    origin: options.origin,
+    forwardProxy,
+    clock,
+    random,
+    breaker,
+    budget: new RetryBudget(clock),
+    laneFor({ wantsHttp2 }) {
+      if (isDestroyed) return undefined;
+      if (lanes.http2 !== undefined && (protocol === 'http2' || (protocol === 'auto' && wantsHttp2))) {
+        http2 ??= lanes.http2(laneOptions);
+        return http2;
+      }
+      http1 ??= lanes.http1(laneOptions);
+      return http1;
+    },
   };
   return {
     send(request, receiver) {
-      const carriage = new Carriage(request, receiver, { origin: options.origin, forwardProxy, laneFor });
+      const carriage = new Carriage(request, receiver, context);
       carriage.start();
       return carriage;
     },
     destroy() {
+      isDestroyed = true;
       http1?.destroy();
       http2?.destroy();
     },

@@ -1,25 +1,20 @@
 import type { Socket } from 'node:net';
 import type { CancelTimer } from '../clock.ts';
+import { ConnectionError, type ConnectionFault } from './connection-error.ts';
 import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
 import type { Attempt, Carrier, LaneOptions, Reach } from './lane.ts';
 import type { RequestBody } from './request-body.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
+import { isIdempotent } from './retry.ts';
 import type { UpstreamRequest } from './transport.ts';
 import { openTunnel } from './tunnel.ts';
-
-/** A fault of the connection that no system call reports. */
-export class ConnectionError extends Error {
-  readonly code: 'CONNECT_TIMEOUT' | 'HEADERS_TIMEOUT' | 'IDLE_TIMEOUT' | 'CONNECTION_CLOSED' | 'ALL_BUSY';
-
-  constructor(code: ConnectionError['code'], message: string) {
-    super(message);
-    this.code = code;
-  }
-}
+import { Upload, type UploadListener } from './upload.ts';
 
 export interface ConnectionOptions extends LaneOptions {
   /** How long an idle connection is kept unless the upstream wants less. */
   readonly keepAliveMs: number;
+  /** How long a body waits for `100 Continue` before it is sent all the same (RFC 9110, section 10.1.1). */
+  readonly continueMs: number;
   /** The response is complete and the connection is free for another request. */
   readonly onFree: (connection: UpstreamConnection) => void;
   readonly onClosed: (connection: UpstreamConnection) => void;
@@ -35,7 +30,7 @@ const PROBE_DELAY_MS = 60_000;
 const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 /** One HTTP/1.1 connection to an upstream, carrying one request at a time. */
-export class UpstreamConnection implements ResponseSink, Carrier {
+export class UpstreamConnection implements ResponseSink, UploadListener, Carrier {
   readonly #options: ConnectionOptions;
   /** Where there is a forward proxy, first the one to it, then the one inside its tunnel. */
   #socket: Socket;
@@ -44,7 +39,12 @@ export class UpstreamConnection implements ResponseSink, Carrier {
   #isReady = false;
   #attempt: Attempt | undefined;
   #cause: unknown;
-  #stopBody: (() => void) | undefined;
+  #upload: Upload | undefined;
+  /** Sent once the upstream says `100 Continue`, or says nothing for too long. */
+  #heldBody: RequestBody | undefined;
+  #cancelHold: CancelTimer | undefined;
+  /** The request will never be whole: nothing else can follow it. */
+  #isCut = false;
   #hasHead = false;
   /** Milliseconds without a byte either way, as counted by `tick`. */
   #quietMs = 0;
@@ -85,6 +85,7 @@ export class UpstreamConnection implements ResponseSink, Carrier {
     this.#requests += 1;
     this.#hasHead = false;
     this.#hasAnswered = false;
+    this.#isCut = false;
     this.#quietMs = 0;
     this.#parser.expect(attempt.request.method);
     if (this.#isReady) this.#write(attempt.request);
@@ -109,6 +110,7 @@ export class UpstreamConnection implements ResponseSink, Carrier {
   /** Breaks the connection off, with the reason for whoever waits for a response. */
   close(cause: unknown): void {
     this.#cause ??= cause;
+    this.#stopUpload();
     this.#socket.destroy();
   }
 
@@ -129,21 +131,31 @@ export class UpstreamConnection implements ResponseSink, Carrier {
       this.#quietMs = 0;
       return;
     }
-    const { headersMs, idleMs } = attempt.request.timeout;
-    const isWaiting = !this.#hasHead && this.#stopBody === undefined;
-    const limitMs = isWaiting ? headersMs : idleMs;
-    if (limitMs === 0 || this.#quietMs < limitMs) return;
-    this.close(
-      new ConnectionError(isWaiting ? 'HEADERS_TIMEOUT' : 'IDLE_TIMEOUT', `silent for ${limitMs} ms`),
-    );
+    const silence = this.#toSilence(attempt.request);
+    if (silence.limitMs === 0 || this.#quietMs < silence.limitMs) return;
+    this.close(new ConnectionError(silence.fault, `silent for ${silence.limitMs} ms`));
+  }
+
+  /** Who is waited for, and how long. */
+  #toSilence({ timeout: { headersMs, idleMs } }: UpstreamRequest): Silence {
+    if (this.#upload !== undefined)
+      return { limitMs: idleMs, fault: this.#upload.isBlocked ? 'UPLOAD_TIMEOUT' : 'REQUEST_TIMEOUT' };
+    return this.#hasHead
+      ? { limitMs: idleMs, fault: 'IDLE_TIMEOUT' }
+      : { limitMs: headersMs, fault: 'HEADERS_TIMEOUT' };
   }
 
   onInterim(status: number, lines: string[]): void {
-    this.#attempt?.onInterim(status, lines);
+    if (status !== 100) this.#attempt?.onInterim(status, lines);
+    else if (this.#heldBody !== undefined) this.#continue(this.#heldBody, lines);
   }
 
   onHead(status: number, reason: string, lines: string[]): void {
     this.#hasHead = true;
+    this.#quietMs = 0;
+    if (this.#heldBody !== undefined) this.#cut();
+    // What isn't wanted isn't sent (RFC 9112, section 9.5); but a success may well be answered while the request goes on.
+    else if (status >= 300 && this.#upload?.isOutstanding) this.#cut();
     this.#attempt?.onHead(status, reason, lines);
   }
 
@@ -154,16 +166,29 @@ export class UpstreamConnection implements ResponseSink, Carrier {
   onComplete(trailers: readonly string[]): void {
     const attempt = this.#attempt;
     this.#attempt = undefined;
-    const isUploading = this.#stopBody !== undefined;
-    this.#stopBody?.();
+    if (this.#upload?.isOutstanding) this.#cut();
+    this.#stopUpload();
     this.#quietMs = 0;
-    if (this.#parser.keepsAlive && !isUploading && !this.#socket.destroyed) {
+    if (this.#parser.keepsAlive && !this.#isCut && !this.#socket.destroyed) {
       this.#socket.resume();
       this.#options.onFree(this);
     } else {
       this.#socket.destroy();
     }
     attempt?.onComplete(trailers);
+  }
+
+  onProgress(): void {
+    this.#quietMs = 0;
+  }
+
+  onSent(): void {
+    this.#upload = undefined;
+    this.#quietMs = 0;
+  }
+
+  onBroken(): void {
+    this.close(new ConnectionError('REQUEST_BROKEN', 'the request broke off'));
   }
 
   #carryOver(socket: Socket): Socket {
@@ -188,7 +213,8 @@ export class UpstreamConnection implements ResponseSink, Carrier {
   }
 
   #onData(chunk: Buffer): void {
-    this.#quietMs = 0;
+    // A head that comes byte by byte is waited for as long as one that doesn't come.
+    if (this.#hasHead) this.#quietMs = 0;
     this.#hasAnswered = true;
     try {
       this.#parser.read(chunk);
@@ -215,17 +241,17 @@ export class UpstreamConnection implements ResponseSink, Carrier {
   #fail(): void {
     const attempt = this.#attempt;
     this.#attempt = undefined;
-    this.#stopBody?.();
+    this.#stopUpload();
     const cause = this.#cause ?? new ConnectionError('CONNECTION_CLOSED', 'closed');
     attempt?.onFailed({ cause, reach: this.#toReach() });
   }
 
   #toReach(): Reach {
     if (!this.#isReady) return 'unsent';
-    return this.#requests > 1 && !this.#hasAnswered ? 'stale' : 'unknown';
+    return this.#requests > 1 && !this.#hasAnswered && isClosedByPeer(this.#cause) ? 'stale' : 'unknown';
   }
 
-  #write({ method, target, lines, body }: UpstreamRequest): void {
+  #write({ method, target, lines, body, expectsContinue }: UpstreamRequest): void {
     // Node's parser, `parseTarget`, the configuration and the token's check have left no line end in any of these.
     let head = `${method} ${target} HTTP/1.1\r\n`;
     for (let i = 0; i + 1 < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`;
@@ -234,60 +260,63 @@ export class UpstreamConnection implements ResponseSink, Carrier {
       this.#socket.write(head, 'latin1');
       return;
     }
+    if (expectsContinue) head += 'Expect: 100-continue\r\n';
     head +=
       body.length === undefined
         ? 'Transfer-Encoding: chunked\r\n\r\n'
         : `Content-Length: ${body.length}\r\n\r\n`;
     this.#socket.write(head, 'latin1');
-    this.#writeBody(body);
+    if (expectsContinue) this.#hold(body);
+    else this.#openUpload(body);
   }
 
-  /**
-   * Sends a body piece by piece, no faster than the upstream takes it. One that isn't as long as its head said breaks the
-   * connection: what is missing or left over would be taken for the next request.
-   */
-  #writeBody(body: RequestBody): void {
-    const socket = this.#socket;
-    const { length } = body;
-    let sentBytes = 0;
-    const onBroken = (): void =>
-      this.close(new ConnectionError('CONNECTION_CLOSED', 'the request broke off'));
-    const reading = body.open({
-      onPiece: (piece) => {
-        this.#quietMs = 0;
-        sentBytes += piece.length;
-        if (length === undefined) return writeChunk(socket, piece);
-        if (sentBytes <= length) return socket.write(piece);
-        onBroken();
-        return false;
-      },
-      onEnd: () => {
-        stop();
-        if (length === undefined) socket.write('0\r\n\r\n', 'latin1');
-        else if (sentBytes !== length) onBroken();
-      },
-      onBroken,
-    });
-    const onDrain = (): void => {
-      this.#quietMs = 0;
-      reading.resume();
-    };
-    const stop = (): void => {
-      this.#stopBody = undefined;
-      socket.off('drain', onDrain);
-      reading.close();
-    };
-    this.#stopBody = stop;
-    socket.on('drain', onDrain);
+  /** Keeps the body back until the upstream asks for it; one that doesn't know how gets it after a while. */
+  #hold(body: RequestBody): void {
+    this.#heldBody = body;
+    const { clock, continueMs } = this.#options;
+    this.#cancelHold = clock.schedule(continueMs, () => this.#continue(body, []));
+  }
+
+  #continue(body: RequestBody, lines: readonly string[]): void {
+    this.#release();
+    this.#quietMs = 0;
+    this.#attempt?.onInterim(100, lines);
+    // Whoever was told may have given up.
+    if (!this.#socket.destroyed) this.#openUpload(body);
+  }
+
+  #openUpload(body: RequestBody): void {
+    this.#upload = new Upload(this.#socket, body, this);
+    // HTTP/1.1 has no word for "I did not look at it": what may not arrive twice is never sent again from here on.
+    if (this.#attempt === undefined || !isIdempotent(this.#attempt.request.method)) body.forget();
+  }
+
+  #release(): void {
+    this.#heldBody = undefined;
+    this.#cancelHold?.();
+    this.#cancelHold = undefined;
+  }
+
+  /** Sends nothing more of a request whose head promised it. */
+  #cut(): void {
+    this.#isCut = true;
+    this.#stopUpload();
+  }
+
+  #stopUpload(): void {
+    if (this.#heldBody !== undefined) this.#release();
+    this.#upload?.stop();
+    this.#upload = undefined;
   }
 }
 
-/** One piece in chunked framing (RFC 9112, section 7.1), in one write. */
-function writeChunk(socket: Socket, piece: Buffer): boolean {
-  socket.cork();
-  socket.write(`${piece.length.toString(16)}\r\n`, 'latin1');
-  socket.write(piece);
-  const isTaken = socket.write('\r\n', 'latin1');
-  socket.uncork();
-  return isTaken;
+interface Silence {
+  readonly limitMs: number;
+  readonly fault: ConnectionFault;
+}
+
+/** Whether the upstream, or something on the way to it, ended the connection, rather than we. */
+function isClosedByPeer(cause: unknown): boolean {
+  if (cause instanceof ConnectionError) return cause.code === 'CONNECTION_CLOSED';
+  return cause === undefined || (cause instanceof Error && 'syscall' in cause);
 }

@@ -180,7 +180,7 @@ test('R20: a client that expects 100-continue gets it, and its request carries t
   await once(request, 'continue');
   request.end('hello');
   const [response] = await once(request, 'response');
-  assert.equal((await readBody(response)).toString(), 'Bearer token undefined hello');
+  assert.equal((await readBody(response)).toString(), 'Bearer token 100-continue hello');
 });
 
 test('R20: a client that expects 100-continue is refused without it', async (t) => {

@@ -10,13 +10,14 @@ import { type AddressInfo, connect, createServer, type Server as NetServer, type
 import type { TestContext } from 'node:test';
 import type { KeyedCertificate } from './certificates.ts';
 
-/** An HTTP upstream on a free loopback port; closed after the test. */
+/** An HTTP upstream on a loopback port, a free one if none is named; closed after the test. */
 export async function startUpstream(
   t: TestContext,
   handler: RequestListener,
+  port = 0,
 ): Promise<{ origin: string; server: Server }> {
   const server = createHttpServer(handler);
-  await listenOnLoopback(t, server, () => server.closeAllConnections());
+  await listenOnLoopback(t, server, () => server.closeAllConnections(), port);
   return { origin: originOf(server), server };
 }
 
@@ -48,8 +49,13 @@ export async function startRawUpstream(
   return { origin: originOf(server), sockets };
 }
 
-async function listenOnLoopback(t: TestContext, server: NetServer, disconnect: () => void): Promise<void> {
-  server.listen(0, '127.0.0.1');
+async function listenOnLoopback(
+  t: TestContext,
+  server: NetServer,
+  disconnect: () => void,
+  port = 0,
+): Promise<void> {
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   t.after(async () => {
     const closed = once(server, 'close');
