@@ -1,4 +1,5 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { TestContext } from 'node:test';
 import type { KeyedCertificate } from '../support/certificates.ts';
 import { startTlsUpstream, startUpstream } from '../support/sockets.ts';
@@ -9,6 +10,7 @@ export type Pages = Readonly<Record<string, string | RequestListener>>;
 /** A web application on a free loopback port. */
 export interface App {
   readonly origin: string;
+  readonly server: Server | HttpsServer;
   /** What came to it so far, the icon that browsers ask for left out. */
   readonly requests: readonly IncomingMessage[];
   /** The last request for a path. */
@@ -32,12 +34,8 @@ export async function startApp(t: TestContext, pages: Pages, certificate?: Keyed
     else if (page === undefined) response.writeHead(404).end(`no page ${path}`);
     else sendPage(response, page);
   };
-  const origin =
-    certificate === undefined
-      ? (await startUpstream(t, answer)).origin
-      : `https://localhost:${(await startTlsUpstream(t, certificate, answer)).port}`;
   return {
-    origin,
+    ...(await listen(t, answer, certificate)),
     requests,
     last(path) {
       const request = requests.findLast((candidate) => pathOf(candidate) === path);
@@ -46,6 +44,16 @@ export async function startApp(t: TestContext, pages: Pages, certificate?: Keyed
     },
     count: (path) => requests.filter((candidate) => pathOf(candidate) === path).length,
   };
+}
+
+async function listen(
+  t: TestContext,
+  answer: RequestListener,
+  certificate: KeyedCertificate | undefined,
+): Promise<Pick<App, 'origin' | 'server'>> {
+  if (certificate === undefined) return await startUpstream(t, answer);
+  const { port, server } = await startTlsUpstream(t, certificate, answer);
+  return { origin: `https://localhost:${port}`, server };
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {
