@@ -128,6 +128,9 @@ export class Http1Client implements Client {
   #linger(): void {
     const request = this.#request;
     if (request.complete) return;
+    const { socket } = request;
+    // What Node calls after a last response would close both sides at once.
+    socket.destroySoon = () => socket.end();
     const stop = setTimeout(() => {
       if (!request.complete) request.destroy();
     }, LINGER_MS);

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 import { toErrorAnswer, toRawResponse } from './answers.ts';
+import { MAX_HEAD_BYTES } from './decide.ts';
 import { nextRequestId } from './exchange.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
@@ -30,7 +31,6 @@ export interface Http1ServerOptions {
   readonly keepAliveMs: number;
 }
 
-const MAX_HEAD_BYTES = 32_768;
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
 
@@ -71,11 +71,24 @@ export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: H
   return server;
 }
 
-/** Answers on a connection that has no response object, and closes it. */
+/** How long a client may go on sending on a connection that was answered for the last time. */
+const LINGER_MS = 2_000;
+
+/**
+ * Answers on a connection that has no response object, and closes it. What still comes is read and thrown away for a moment: closed with
+ * bytes unread it would be reset, and the client might never see its answer (RFC 9112, section 9.6).
+ */
 export function refuseConnection(socket: Duplex, error: ProxyError): void {
   const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
   socket.on('error', () => socket.destroy());
   socket.end(toRawResponse(answer, STATUS_CODES[answer.status] ?? ''));
+  // A parser that gave up would only give up once more.
+  socket.removeAllListeners('data');
+  socket.on('data', () => {});
+  socket.resume();
+  const stop = setTimeout(() => socket.destroy(), LINGER_MS);
+  stop.unref();
+  socket.once('close', () => clearTimeout(stop));
 }
 
 /** What is said to a client whose request doesn't come. */

@@ -1,4 +1,9 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Answer } from './answers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 import type { RequestHead } from './decide.ts';
@@ -72,8 +77,8 @@ export class Http2Client implements Client {
 
   sendHead({ status, lines }: ClientResponseHead): void {
     const stream = this.#stream;
-    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2Fields(this.#trailers)));
-    stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => this.#sendTrailers());
+    respond(stream, { ':status': status, ...toHttp2Fields(lines) });
     this.#sentStatus = status;
   }
 
@@ -97,6 +102,15 @@ export class Http2Client implements Client {
     this.#stopUpload();
   }
 
+  #sendTrailers(): void {
+    try {
+      this.#stream.sendTrailers(toHttp2Fields(this.#trailers));
+    } catch {
+      // What can't be put into HTTP/2 is not worth the response, which is whole.
+      if (!this.#stream.destroyed) this.#stream.sendTrailers({});
+    }
+  }
+
   breakOff(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);
   }
@@ -110,5 +124,21 @@ export class Http2Client implements Client {
     };
     if (stream.writableFinished) stop();
     else stream.once('finish', stop);
+  }
+}
+
+/** As `Http2Stream.respond`. Versions of Node that take some fields only once are given their values as one (RFC 9110, section 5.3). */
+function respond(stream: ServerHttp2Stream, fields: OutgoingHttpHeaders): void {
+  const options = { waitForTrailers: true };
+  try {
+    stream.respond(fields, options);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE'))
+      throw error;
+    const joined = Object.entries(fields).map(([name, value]) => [
+      name,
+      Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value,
+    ]);
+    stream.respond(Object.fromEntries(joined), options);
   }
 }

@@ -1,17 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
-import type { ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from '../config/config.ts';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { ListenAddress, ListenerConfig, UnixAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { bindTcp, bindUnix } from './bind.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { Http1Client } from './http1-client.ts';
 import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
 import { Http2Client } from './http2-client.ts';
-import { createHttp2Endpoint, type Http2Endpoint } from './http2-server.ts';
+import { createHttp2Endpoint, type Http2Endpoint, refuseHttp2 } from './http2-server.ts';
 import { createLoad, type Load } from './load.ts';
 import { readOpening } from './preface.ts';
+import { readTlsMaterial } from './tls-material.ts';
 
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
@@ -50,10 +50,11 @@ export async function listen(
 ): Promise<Listener> {
   const doors: Door[] = [];
   const connections = createLoad(options.maxConnections);
+  const accepted = createLoad(options.maxConnections * 2);
   try {
     for (const { address, tls } of listeners) {
-      const material = tls && (await readTls(tls));
-      doors.push(...(await open(address, () => createDoor(options, connections, material))));
+      const material = tls && (await readTlsMaterial(tls));
+      doors.push(...(await open(address, () => createDoor(options, { connections, accepted }, material))));
     }
   } catch (error) {
     await Promise.all(doors.map((door) => door.close(0)));
@@ -103,12 +104,20 @@ interface Door {
   close(deadlineMs: number): Promise<void>;
 }
 
+/** What all doors share. */
+interface Loads {
+  /** Connections that are served. */
+  readonly connections: Load;
+  /** Those, and the ones that are still in their handshake or being refused. */
+  readonly accepted: Load;
+}
+
 /** How often connections that have become idle are closed while draining. */
 const DRAIN_STEP_MS = 50;
 
 function createDoor(
   { context, headTimeoutMs = HEAD_TIMEOUT_MS, keepAliveMs = KEEP_ALIVE_MS }: ListenOptions,
-  connections: Load,
+  { connections, accepted }: Loads,
   tls: SecureContextOptions | undefined,
 ): Door {
   const scheme = tls === undefined ? 'http' : 'https';
@@ -131,19 +140,35 @@ function createDoor(
     keepAliveMs,
   });
 
+  /** Whether there is a place for it; every connection, whatever becomes of it, holds one of `accepted`. */
   const admit = (socket: Socket): boolean => {
-    if (!connections.enter()) {
-      refuseConnection(socket, toSurplus(connections));
-      return false;
-    }
+    if (!connections.enter()) return false;
     socket.once('close', () => connections.leave());
     return true;
   };
-  takeOver(server, tls === undefined ? 'connection' : 'secureConnection', (socket, serveHttp1) => {
-    if (!admit(socket)) return;
-    if ('alpnProtocol' in socket) {
-      if ((socket as TLSSocket).alpnProtocol === 'h2') http2.serve(socket);
-      else serveHttp1(socket);
+  const accept = (socket: Socket): boolean => {
+    if (isClosing || !accepted.enter()) {
+      socket.destroy();
+      return false;
+    }
+    sockets.add(socket);
+    socket.once('close', () => {
+      accepted.leave();
+      sockets.delete(socket);
+    });
+    return true;
+  };
+  const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
+    const isHttp2 = socket.alpnProtocol === 'h2';
+    if (!admit(socket)) {
+      if (isHttp2) refuseHttp2(socket);
+      else refuseConnection(socket, toSurplus(connections));
+    } else if (isHttp2) http2.serve(socket);
+    else serveHttp1(socket);
+  };
+  const serveClear = (socket: Socket, serveHttp1: Serve): void => {
+    if (!admit(socket)) {
+      refuseConnection(socket, toSurplus(connections));
       return;
     }
     unopened.add(socket);
@@ -156,12 +181,14 @@ function createDoor(
       },
       onTimeout: () => refuseConnection(socket, toHeadTimeout()),
     });
-    if (isClosing) socket.destroy();
+  };
+  takeOver(server, 'connection', (socket, serve) => {
+    if (!accept(socket)) return;
+    if (tls === undefined) serveClear(socket, serve);
+    else serve(socket);
   });
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
+  if (tls !== undefined)
+    takeOver(server, 'secureConnection', (socket, serve) => serveTls(socket as TLSSocket, serve));
 
   return {
     server,
@@ -202,6 +229,8 @@ async function drain(
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   http2.drain();
   for (const socket of unopened) socket.destroy();
+  // Nothing came, so nothing is under way: among others, TLS handshakes that were never begun.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
   const deadline = setTimeout(() => {
     server.closeAllConnections();
@@ -223,36 +252,4 @@ function toSurplus({ limit }: Load): ProxyError {
 function toBound(address: AddressInfo | string | null): ListenAddress | UnixAddress {
   if (typeof address === 'string') return { path: address };
   return { host: address?.address ?? '', port: address?.port ?? 0 };
-}
-
-async function readTls({ certFile, keyFile }: ListenerTls): Promise<SecureContextOptions> {
-  const material = {
-    cert: await readPem(certFile),
-    key: await readPem(keyFile),
-    minVersion: 'TLSv1.2' as const,
-  };
-  try {
-    createSecureContext(material);
-  } catch (cause) {
-    throw new ProxyError(
-      'config_invalid',
-      `${certFile} and ${keyFile} are not a certificate and its private key (PEM).`,
-      {
-        hint: 'listen.tls.cert is the certificate with what it was signed by, listen.tls.key the key it was made for.',
-        cause,
-      },
-    );
-  }
-  return material;
-}
-
-async function readPem(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unreadable';
-    throw new ProxyError('config_invalid', `${file}, which listen.tls names, can't be read (${code}).`, {
-      cause,
-    });
-  }
 }
