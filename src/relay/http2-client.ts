@@ -88,8 +88,10 @@ export class Http2Client implements Client {
 
   end(trailers: FieldLines): void {
     this.#trailers = trailers;
+    const isBodiless = this.#stream.writableEnded;
     this.#stream.end();
-    this.#stopUpload();
+    // Where the head was all, nobody asks for trailers.
+    if (isBodiless) this.#stopUploadOnceSent();
   }
 
   sendAnswer({ status, lines, body }: Answer): void {
@@ -99,7 +101,7 @@ export class Http2Client implements Client {
     const isBodiless = body === '' || this.head.method === 'HEAD';
     stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { endStream: isBodiless });
     if (!isBodiless) stream.end(body);
-    this.#stopUpload();
+    this.#stopUploadOnceSent();
   }
 
   #sendTrailers(): void {
@@ -109,21 +111,22 @@ export class Http2Client implements Client {
       // What can't be put into HTTP/2 is not worth the response, which is whole.
       if (!this.#stream.destroyed) this.#stream.sendTrailers({});
     }
+    // Only they end the response.
+    setImmediate(() => this.#stopUpload());
   }
 
   breakOff(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);
   }
 
+  #stopUploadOnceSent(): void {
+    if (this.#stream.writableFinished) this.#stopUpload();
+    else this.#stream.once('finish', () => this.#stopUpload());
+  }
+
   /** Asks a client that was answered before its request's end to send no more of it (RFC 9113, section 8.1). */
   #stopUpload(): void {
-    if (this.#isRequestWhole) return;
-    const stream = this.#stream;
-    const stop = (): void => {
-      if (!this.#isRequestWhole && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
-    };
-    if (stream.writableFinished) stop();
-    else stream.once('finish', stop);
+    if (!this.#isRequestWhole && !this.#stream.closed) this.#stream.close(NGHTTP2_NO_ERROR);
   }
 }
 

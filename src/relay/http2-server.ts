@@ -7,7 +7,6 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
-import { MAX_HEAD_BYTES } from './decide.ts';
 
 /** Called for each request. */
 export type Http2Handler = (
@@ -40,6 +39,7 @@ const STREAM_WINDOW_BYTES = 524_288;
 const CONNECTION_WINDOW_BYTES = MAX_STREAMS * STREAM_WINDOW_BYTES;
 /** A little above what `decide` takes, so that what is too much can be said. */
 const MAX_FIELDS = 300;
+const MAX_FIELD_BYTES = 49_152;
 /** How often idle connections are looked at, at most. */
 const CHECK_MS = 2_000;
 
@@ -58,7 +58,7 @@ export function createHttp2Endpoint({
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
       initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: MAX_HEAD_BYTES,
+      maxHeaderListSize: MAX_FIELD_BYTES,
       enablePush: false,
     },
     maxHeaderListPairs: MAX_FIELDS,
