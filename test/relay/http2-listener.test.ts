@@ -321,11 +321,27 @@ test('R44: an early refusal of an upload over HTTP/2 is delivered whole, and the
   assert.deepEqual([reply.status, reply.body], [413, 'too large']);
   const other = await ask(session);
   assert.equal(other.status, 413);
-  const raw = connectRawHttp2(relay.url);
-  raw.send(toHeaders(1, requestFields('POST'), Flag.endHeaders));
-  const reset = await raw.find(({ type }) => type === Frame.rstStream);
-  assert.equal(reset.payload.readUInt32BE(), constants.NGHTTP2_NO_ERROR);
-  raw.socket.destroy();
+});
+
+test('R44: the upload is only stopped once the response has ended, whoever made it and with content or without', async (t) => {
+  const { origin } = await startUpstream(t, (request, response) => {
+    const status = Number(request.url?.slice(1));
+    response.writeHead(status).end(status === 204 ? '' : 'too large');
+  });
+  const relay = await startRelay(t, origin, { path: '/up', name: '/up' });
+  const grpc: [string, string] = ['content-type', 'application/grpc'];
+  for (const [path, ...more] of [['/up/413'], ['/up/204'], ['/elsewhere'], ['/elsewhere', grpc]] as const) {
+    const fields = requestFields('POST', ...more).map(([name, value]): [string, string] =>
+      name === ':path' ? [name, path] : [name, value],
+    );
+    const client = connectRawHttp2(relay.url);
+    client.send(toHeaders(1, fields, Flag.endHeaders));
+    const reset = await client.find(({ type }) => type === Frame.rstStream);
+    assert.equal(reset.payload.readUInt32BE(), constants.NGHTTP2_NO_ERROR);
+    const before = client.frames.filter(({ streamId }) => streamId === 1).at(-2);
+    assert.equal((before?.flags ?? 0) & Flag.endStream, Flag.endStream, `${path} ${more}`);
+    client.socket.destroy();
+  }
 });
 
 test('R43: a client that doesn’t read one stream stops its upstream, and its other streams go on', async (t) => {
