@@ -7,8 +7,6 @@ import { type RequestBody, StreamedBody } from './request-body.ts';
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
-/** How long a client may go on sending a request that was answered before its end. */
-const LINGER_MS = 2_000;
 
 /** A client that speaks HTTP/1.0 or HTTP/1.1. */
 export class Http1Client implements Client {
@@ -17,6 +15,7 @@ export class Http1Client implements Client {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
+  readonly #lingerMs: number;
   #listener: ClientListener | undefined;
   #contentLength: number | undefined;
   #hasData = false;
@@ -29,11 +28,14 @@ export class Http1Client implements Client {
       readonly expectsContinue: boolean;
       /** Whether each response has to be the last of its connection. */
       readonly isDraining: () => boolean;
+      /** How long it may go on sending a request that was answered before its end. */
+      readonly lingerMs: number;
     },
   ) {
     this.#request = request;
     this.#response = response;
     this.#isDraining = options.isDraining;
+    this.#lingerMs = options.lingerMs;
     this.expectsContinue = options.expectsContinue;
     this.head = {
       method: request.method ?? '',
@@ -133,7 +135,7 @@ export class Http1Client implements Client {
     socket.destroySoon = () => socket.end();
     const stop = setTimeout(() => {
       if (!request.complete) request.destroy();
-    }, LINGER_MS);
+    }, this.#lingerMs);
     stop.unref();
     request.on('end', () => clearTimeout(stop));
     request.on('close', () => clearTimeout(stop));

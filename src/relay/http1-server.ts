@@ -29,13 +29,21 @@ export interface Http1ServerOptions {
   readonly headTimeoutMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
+  /** How long what a client sends on a connection that was answered for the last time is read. */
+  readonly lingerMs: number;
 }
 
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
-export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: Http1ServerOptions): Server {
+export function createHttp1Server({
+  handle,
+  tls,
+  headTimeoutMs,
+  keepAliveMs,
+  lingerMs,
+}: Http1ServerOptions): Server {
   const options: ServerOptions = {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: headTimeoutMs,
@@ -65,20 +73,20 @@ export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: H
   );
   server.on('checkExpectation', onRequest);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'));
+    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'), lingerMs);
   });
-  server.on('clientError', onClientError);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+    onClientError(error, socket, lingerMs),
+  );
   return server;
 }
-
-/** How long a client may go on sending on a connection that was answered for the last time. */
-const LINGER_MS = 2_000;
 
 /**
  * Answers on a connection that has no response object, and closes it. What still comes is read and thrown away for a moment: closed with
  * bytes unread it would be reset, and the client might never see its answer (RFC 9112, section 9.6).
+ * @param lingerMs how long a moment is
  */
-export function refuseConnection(socket: Duplex, error: ProxyError): void {
+export function refuseConnection(socket: Duplex, error: ProxyError, lingerMs: number): void {
   const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
   socket.on('error', () => socket.destroy());
   socket.end(toRawResponse(answer, STATUS_CODES[answer.status] ?? ''));
@@ -86,7 +94,7 @@ export function refuseConnection(socket: Duplex, error: ProxyError): void {
   socket.removeAllListeners('data');
   socket.on('data', () => {});
   socket.resume();
-  const stop = setTimeout(() => socket.destroy(), LINGER_MS);
+  const stop = setTimeout(() => socket.destroy(), lingerMs);
   stop.unref();
   socket.once('close', () => clearTimeout(stop));
 }
@@ -96,12 +104,12 @@ export function toHeadTimeout(): ProxyError {
   return new ProxyError('request_timeout', 'The request did not arrive in time.');
 }
 
-function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: number): void {
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy();
     return;
   }
-  refuseConnection(socket, toParseError(error));
+  refuseConnection(socket, toParseError(error), lingerMs);
 }
 
 /** Whether a response has begun on this connection: a second one would be taken for its body. */

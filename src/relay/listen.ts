@@ -34,10 +34,13 @@ export interface ListenOptions {
   readonly headTimeoutMs?: number;
   /** Milliseconds an idle client connection is kept. Longer than most clients keep theirs, so that they close first. */
   readonly keepAliveMs?: number;
+  /** Milliseconds a client may go on sending after its last answer on a connection. */
+  readonly lingerMs?: number;
 }
 
 const HEAD_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
+const LINGER_MS = 2_000;
 
 /**
  * Binds the addresses and starts answering: HTTP/1.1 and HTTP/2 on each, told apart by the first bytes, or over TLS by ALPN.
@@ -116,7 +119,12 @@ interface Loads {
 const DRAIN_STEP_MS = 50;
 
 function createDoor(
-  { context, headTimeoutMs = HEAD_TIMEOUT_MS, keepAliveMs = KEEP_ALIVE_MS }: ListenOptions,
+  {
+    context,
+    headTimeoutMs = HEAD_TIMEOUT_MS,
+    keepAliveMs = KEEP_ALIVE_MS,
+    lingerMs = LINGER_MS,
+  }: ListenOptions,
   { connections, accepted }: Loads,
   tls: SecureContextOptions | undefined,
 ): Door {
@@ -129,10 +137,10 @@ function createDoor(
     const { isDraining } = context;
     new Exchange(
       context,
-      new Http1Client(request, response, { scheme, expectsContinue, isDraining }),
+      new Http1Client(request, response, { scheme, expectsContinue, isDraining, lingerMs }),
     ).start();
   };
-  const server = createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs });
+  const server = createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs, lingerMs });
   const http2 = createHttp2Endpoint({
     handle: (stream, headers, rawHeaders) =>
       new Exchange(context, new Http2Client(stream, headers, rawHeaders, scheme)).start(),
@@ -162,13 +170,13 @@ function createDoor(
     const isHttp2 = socket.alpnProtocol === 'h2';
     if (!admit(socket)) {
       if (isHttp2) refuseHttp2(socket);
-      else refuseConnection(socket, toSurplus(connections));
+      else refuseConnection(socket, toSurplus(connections), lingerMs);
     } else if (isHttp2) http2.serve(socket);
     else serveHttp1(socket);
   };
   const serveClear = (socket: Socket, serveHttp1: Serve): void => {
     if (!admit(socket)) {
-      refuseConnection(socket, toSurplus(connections));
+      refuseConnection(socket, toSurplus(connections), lingerMs);
       return;
     }
     unopened.add(socket);
@@ -179,7 +187,7 @@ function createDoor(
         if (opening === 'http2') http2.serve(socket);
         else serveHttp1(socket);
       },
-      onTimeout: () => refuseConnection(socket, toHeadTimeout()),
+      onTimeout: () => refuseConnection(socket, toHeadTimeout(), lingerMs),
     });
   };
   takeOver(server, 'connection', (socket, serve) => {
