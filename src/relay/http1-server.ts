@@ -13,6 +13,7 @@ import { ProxyError } from '../errors.ts';
 import { toErrorAnswer, toRawResponse } from './answers.ts';
 import { MAX_HEAD_BYTES } from './decide.ts';
 import { nextRequestId } from './exchange.ts';
+import { sendLastWords } from './last-words.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
 export type Http1Handler = (
@@ -75,6 +76,9 @@ export function createHttp1Server({
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'), lingerMs);
   });
+  // Node takes these for faults in HTTP, but without TLS there is nobody to tell.
+  server.removeAllListeners('tlsClientError');
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
     onClientError(error, socket, lingerMs),
   );
@@ -82,21 +86,12 @@ export function createHttp1Server({
 }
 
 /**
- * Answers on a connection that has no response object, and closes it. What still comes is read and thrown away for a moment: closed with
- * bytes unread it would be reset, and the client might never see its answer (RFC 9112, section 9.6).
- * @param lingerMs how long a moment is
+ * Answers on a connection that has no response object, and closes it.
+ * @param lingerMs how long what its client still sends is read
  */
 export function refuseConnection(socket: Duplex, error: ProxyError, lingerMs: number): void {
   const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
-  socket.on('error', () => socket.destroy());
-  socket.end(toRawResponse(answer, STATUS_CODES[answer.status] ?? ''));
-  // A parser that gave up would only give up once more.
-  socket.removeAllListeners('data');
-  socket.on('data', () => {});
-  socket.resume();
-  const stop = setTimeout(() => socket.destroy(), lingerMs);
-  stop.unref();
-  socket.once('close', () => clearTimeout(stop));
+  sendLastWords(socket, toRawResponse(answer, STATUS_CODES[answer.status] ?? ''), lingerMs);
 }
 
 /** What is said to a client whose request doesn't come. */

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { sendLastWords } from './last-words.ts';
 
 /** Called for each request. */
 export type Http2Handler = (
@@ -117,10 +118,8 @@ export function createHttp2Endpoint({
 const REFUSAL = Buffer.from('00000004000000000000000807000000000000000000' + '0000000b', 'hex');
 
 /** Tells a client of HTTP/2 that there is no place for its connection, and closes it. */
-export function refuseHttp2(socket: Socket): void {
-  socket.on('error', () => socket.destroy());
-  socket.resume();
-  socket.end(REFUSAL, () => socket.destroy());
+export function refuseHttp2(socket: Socket, lingerMs: number): void {
+  sendLastWords(socket, REFUSAL, lingerMs);
 }
 
 interface Connection {

@@ -41,6 +41,8 @@ export interface ListenOptions {
 const HEAD_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
 const LINGER_MS = 2_000;
+/** Connections beyond the limit that are told so at once; any more are closed without a word. */
+const SURPLUS = 256;
 
 /**
  * Binds the addresses and starts answering: HTTP/1.1 and HTTP/2 on each, told apart by the first bytes, or over TLS by ALPN.
@@ -53,7 +55,7 @@ export async function listen(
 ): Promise<Listener> {
   const doors: Door[] = [];
   const connections = createLoad(options.maxConnections);
-  const accepted = createLoad(options.maxConnections * 2);
+  const accepted = createLoad(options.maxConnections + SURPLUS);
   try {
     for (const { address, tls } of listeners) {
       const material = tls && (await readTlsMaterial(tls));
@@ -169,7 +171,7 @@ function createDoor(
   const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
     const isHttp2 = socket.alpnProtocol === 'h2';
     if (!admit(socket)) {
-      if (isHttp2) refuseHttp2(socket);
+      if (isHttp2) refuseHttp2(socket, lingerMs);
       else refuseConnection(socket, toSurplus(connections), lingerMs);
     } else if (isHttp2) http2.serve(socket);
     else serveHttp1(socket);
