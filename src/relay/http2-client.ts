@@ -22,14 +22,20 @@ export class Http2Client implements Client {
   #trailers: FieldLines = [];
   #requestTrailers: FieldLines = [];
   #isRequestWhole: boolean;
+  readonly #lingerMs: number;
 
   constructor(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    scheme: 'http' | 'https',
+    options: {
+      readonly scheme: 'http' | 'https';
+      /** How long it may go on sending a request that was answered before its end. */
+      readonly lingerMs: number;
+    },
   ) {
     this.#stream = stream;
+    this.#lingerMs = options.lingerMs;
     this.#isRequestWhole = stream.endAfterHeaders;
     const lines = joinCookies(fromHttp2Fields(rawHeaders));
     this.expectsContinue = findValue(lines, 'expect')?.toLowerCase() === '100-continue';
@@ -42,7 +48,7 @@ export class Http2Client implements Client {
       lines,
       http2: { authority: headers[':authority'], hasBody: !stream.endAfterHeaders },
       peer: stream.session?.socket.remoteAddress ?? '',
-      scheme,
+      scheme: options.scheme,
     };
     // Told by 'close' as well; without a listener it would end the process.
     stream.on('error', () => {});
@@ -91,7 +97,7 @@ export class Http2Client implements Client {
     const isBodiless = this.#stream.writableEnded;
     this.#stream.end();
     // Where the head was all, nobody asks for trailers.
-    if (isBodiless) this.#stopUploadOnceSent();
+    if (isBodiless) this.#linger();
   }
 
   sendAnswer({ status, lines, body }: Answer): void {
@@ -101,7 +107,7 @@ export class Http2Client implements Client {
     const isBodiless = body === '' || this.head.method === 'HEAD';
     stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { endStream: isBodiless });
     if (!isBodiless) stream.end(body);
-    this.#stopUploadOnceSent();
+    this.#linger();
   }
 
   #sendTrailers(): void {
@@ -111,22 +117,26 @@ export class Http2Client implements Client {
       // What can't be put into HTTP/2 is not worth the response, which is whole.
       if (!this.#stream.destroyed) this.#stream.sendTrailers({});
     }
-    // Only they end the response.
-    setImmediate(() => this.#stopUpload());
+    this.#linger();
   }
 
   breakOff(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);
   }
 
-  #stopUploadOnceSent(): void {
-    if (this.#stream.writableFinished) this.#stopUpload();
-    else this.#stream.once('finish', () => this.#stopUpload());
-  }
-
-  /** Asks a client that was answered before its request's end to send no more of it (RFC 9113, section 8.1). */
-  #stopUpload(): void {
-    if (!this.#isRequestWhole && !this.#stream.closed) this.#stream.close(NGHTTP2_NO_ERROR);
+  /**
+   * Reads on for a moment where the request isn't whole, then asks for no more of it (RFC 9113, section 8.1). Not at once: a reset takes
+   * what is still to be sent of the response with it, its head included.
+   */
+  #linger(): void {
+    const stream = this.#stream;
+    if (this.#isRequestWhole || stream.closed) return;
+    const stop = setTimeout(() => {
+      if (!this.#isRequestWhole && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
+    }, this.#lingerMs);
+    stop.unref();
+    stream.on('close', () => clearTimeout(stop));
+    stream.resume();
   }
 }
 

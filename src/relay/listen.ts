@@ -145,7 +145,7 @@ function createDoor(
   const server = createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs, lingerMs });
   const http2 = createHttp2Endpoint({
     handle: (stream, headers, rawHeaders) =>
-      new Exchange(context, new Http2Client(stream, headers, rawHeaders, scheme)).start(),
+      new Exchange(context, new Http2Client(stream, headers, rawHeaders, { scheme, lingerMs })).start(),
     headTimeoutMs,
     keepAliveMs,
   });
