@@ -313,7 +313,7 @@ test('R44: an early refusal of an upload over HTTP/2 is delivered whole, and the
   const { origin } = await startUpstream(t, (_request, response) => {
     response.writeHead(413).end('too large');
   });
-  const relay = await startRelay(t, origin);
+  const relay = await startRelay(t, origin, {}, { lingerMs: 100 });
   const session = connectHttp2(t, relay.url);
   const stream = session.request({ ':path': '/', ':method': 'POST' });
   stream.write(Buffer.alloc(10_000_000));
@@ -328,12 +328,19 @@ test('R44: the upload is only stopped once the response has ended, whoever made 
     const status = Number(request.url?.slice(1));
     response.writeHead(status).end(status === 204 ? '' : 'too large');
   });
-  const relay = await startRelay(t, origin, { path: '/up', name: '/up' });
+  const relay = await startRelay(t, origin, { path: '/up', name: '/up' }, { lingerMs: 100 });
   const grpc: [string, string] = ['content-type', 'application/grpc'];
   for (const [path, ...more] of [['/up/413'], ['/up/204'], ['/elsewhere'], ['/elsewhere', grpc]] as const) {
     const fields = requestFields('POST', ...more).map(([name, value]): [string, string] =>
       name === ':path' ? [name, path] : [name, value],
     );
+    // A request that was whole before its answer needs no stop.
+    const whole = connectRawHttp2(relay.url);
+    whole.send(
+      toHeaders(1, fields, Flag.endHeaders),
+      toFrame(Frame.data, Flag.endStream, 1, Buffer.from('x')),
+    );
+    await whole.find(({ streamId, flags }) => streamId === 1 && (flags & Flag.endStream) !== 0);
     const client = connectRawHttp2(relay.url);
     client.send(toHeaders(1, fields, Flag.endHeaders));
     const reset = await client.find(({ type }) => type === Frame.rstStream);
@@ -341,6 +348,8 @@ test('R44: the upload is only stopped once the response has ended, whoever made 
     const before = client.frames.filter(({ streamId }) => streamId === 1).at(-2);
     assert.equal((before?.flags ?? 0) & Flag.endStream, Flag.endStream, `${path} ${more}`);
     client.socket.destroy();
+    assert.ok(whole.frames.every(({ type }) => type !== Frame.rstStream));
+    whole.socket.destroy();
   }
 });
 
