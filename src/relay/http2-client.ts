@@ -1,4 +1,9 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Answer } from './answers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 import type { RequestHead } from './decide.ts';
@@ -15,6 +20,8 @@ export class Http2Client implements Client {
   readonly expectsContinue: boolean;
   readonly #stream: ServerHttp2Stream;
   #sentStatus = 0;
+  /** The head of a response that most likely has nothing else, kept back until that is known. */
+  #heldHead: OutgoingHttpHeaders | undefined;
   #trailers: FieldLines = [];
   #requestTrailers: FieldLines = [];
   #isRequestWhole: boolean;
@@ -72,20 +79,42 @@ export class Http2Client implements Client {
   }
 
   sendHead({ status, lines }: ClientResponseHead): void {
-    const stream = this.#stream;
-    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2Fields(this.#trailers)));
-    stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { waitForTrailers: true });
+    const head: OutgoingHttpHeaders = { ':status': status, ...toHttp2Fields(lines) };
+    // gRPC's "Trailers-Only", which clients take for a response only if it ends with its head.
+    if ('grpc-status' in head) this.#heldHead = head;
+    else this.#respond(head);
     this.#sentStatus = status;
   }
 
+  #respond(head: OutgoingHttpHeaders): void {
+    const stream = this.#stream;
+    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2Fields(this.#trailers)));
+    stream.respond(head, { waitForTrailers: true });
+  }
+
   sendData(chunk: Buffer): boolean {
+    const head = this.#heldHead;
+    if (head !== undefined) {
+      this.#heldHead = undefined;
+      this.#respond(head);
+    }
     return this.#stream.write(chunk);
   }
 
   end(trailers: FieldLines): void {
     this.#trailers = trailers;
-    this.#stream.end();
+    if (this.#heldHead === undefined) this.#stream.end();
+    else this.#endWithHead({ ...this.#heldHead, ...toHttp2Fields(trailers) });
     this.#stopUpload();
+  }
+
+  #endWithHead(head: OutgoingHttpHeaders): void {
+    try {
+      this.#stream.respond(head, { endStream: true });
+    } catch {
+      // Node would not have it, or the stream is gone.
+      this.breakOff();
+    }
   }
 
   sendAnswer({ status, lines, body }: Answer): void {
