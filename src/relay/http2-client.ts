@@ -14,6 +14,9 @@ import { toTrailers } from './trailers.ts';
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
+/** How often it is looked whether an early answer has gone out to a client that is slow to take it. */
+const STOP_RETRY_MS = 100;
+
 /** A client that speaks HTTP/2: one stream of its connection (RFC 9113). */
 export class Http2Client implements Client {
   readonly head: RequestHead;
@@ -131,14 +134,17 @@ export class Http2Client implements Client {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);
   }
 
-  /** Asks a client that was answered before its request's end to send no more of it (RFC 9113, section 8.1). */
+  /**
+   * Asks a client that was answered before its request's end to send no more of it (RFC 9113, section 8.1): once the answer's last
+   * frame has gone out, as a reset takes the place of what still waits.
+   */
   #stopUpload(): void {
-    if (this.#isRequestWhole) return;
     const stream = this.#stream;
     const stop = (): void => {
-      if (!this.#isRequestWhole && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
+      if (this.#isRequestWhole || stream.closed || stream.destroyed) return;
+      if (stream.state.localClose === 1) stream.close(NGHTTP2_NO_ERROR);
+      else setTimeout(stop, STOP_RETRY_MS).unref();
     };
-    if (stream.writableFinished) stop();
-    else stream.once('finish', stop);
+    if (!this.#isRequestWhole) setImmediate(stop);
   }
 }
