@@ -51,8 +51,12 @@ const UNIMPLEMENTED_SERVICE = TESTING_PACKAGE['grpc.testing.UnimplementedService
 /** A method, with the types that its definition has lost. */
 export type Method<Request, Response> = MethodDefinition<Request, Response>;
 
-function methodOf<Request, Response>(service: ServiceDefinition, name: string): Method<Request, Response> {
-  return service[name] as unknown as Method<Request, Response>;
+/** A method of a service's definition. */
+export function methodOf<Request, Response>(
+  service: Readonly<Record<string, unknown>>,
+  name: string,
+): Method<Request, Response> {
+  return service[name] as Method<Request, Response>;
 }
 
 export const METHODS = {
