@@ -37,8 +37,6 @@ const MAX_STREAMS = 100;
 /** What may be under way to us unread, per request: enough for a fast upload, little for a stalled one. */
 const STREAM_WINDOW_BYTES = 524_288;
 const CONNECTION_WINDOW_BYTES = MAX_STREAMS * STREAM_WINDOW_BYTES;
-/** All that a connection may hold, both ways; Node's own limit is below what the windows invite, and then refuses streams. */
-const MAX_CONNECTION_MEGABYTES = Math.ceil((2 * CONNECTION_WINDOW_BYTES) / 1_000_000);
 const MAX_HEAD_BYTES = 32_768;
 /** A little above what `decide` takes, so that what is too much can be said. */
 const MAX_FIELDS = 300;
@@ -64,7 +62,6 @@ export function createHttp2Endpoint({
       enablePush: false,
     },
     maxHeaderListPairs: MAX_FIELDS,
-    maxSessionMemory: MAX_CONNECTION_MEGABYTES,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     streamResetBurst: 200,
