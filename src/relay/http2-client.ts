@@ -21,6 +21,8 @@ const STOP_RETRY_MS = 100;
 export class Http2Client implements Client {
   readonly head: RequestHead;
   readonly expectsContinue: boolean;
+  /** It carries other streams as well. */
+  readonly connection = undefined;
   readonly #stream: ServerHttp2Stream;
   #sentStatus = 0;
   /** The head of a response that most likely has nothing else, kept back until that is known. */
@@ -129,6 +131,8 @@ export class Http2Client implements Client {
     if (!isBodiless) stream.end(body);
     this.#stopUpload();
   }
+
+  handOver(): void {}
 
   breakOff(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);

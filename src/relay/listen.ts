@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import type { ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { bindTcp, bindUnix } from './bind.ts';
+import type { Client } from './client.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { Http1Client } from './http1-client.ts';
 import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
@@ -16,7 +17,7 @@ import { readOpening } from './preface.ts';
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
   /** Where it listens. `localhost` is two, where the machine has both families. */
-  readonly addresses: readonly BoundAddress[];
+  readonly addresses: readonly (BoundAddress & { readonly configured: ListenerConfig })[];
   /** Stops accepting, lets what is in flight finish, and breaks off what is left after `deadlineMs`. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -48,19 +49,21 @@ export async function listen(
   listeners: readonly ListenerConfig[],
   options: ListenOptions,
 ): Promise<Listener> {
-  const doors: Door[] = [];
+  const doors: (Door & { readonly configured: ListenerConfig })[] = [];
   const connections = createLoad(options.maxConnections);
   try {
-    for (const { address, tls } of listeners) {
+    for (const configured of listeners) {
+      const { address, tls } = configured;
       const material = tls && (await readTls(tls));
-      doors.push(...(await open(address, () => createDoor(options, connections, material))));
+      const opened = await open(address, () => createDoor(options, connections, material));
+      doors.push(...opened.map((door) => ({ ...door, configured })));
     }
   } catch (error) {
     await Promise.all(doors.map((door) => door.close(0)));
     throw error;
   }
   return {
-    addresses: doors.map((door) => door.bound()),
+    addresses: doors.map((door) => ({ ...door.bound(), configured: door.configured })),
     async close(deadlineMs) {
       await Promise.all(doors.map((door) => door.close(deadlineMs)));
     },
@@ -116,17 +119,19 @@ function createDoor(
   const unopened = new Set<Socket>();
   let isClosing = false;
 
-  const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const { isDraining } = context;
-    new Exchange(
-      context,
-      new Http1Client(request, response, { scheme, expectsContinue, isDraining }),
-    ).start();
-  };
-  const server = createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs });
+  const { isDraining } = context;
+  const serve = (client: Client): void => new Exchange(context, client).start();
+  const server = createHttp1Server({
+    handle: (request, response, expectsContinue) =>
+      serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining })),
+    handleUpgrade: (request, response, connection) =>
+      serve(new Http1Client(request, response, { scheme, expectsContinue: false, isDraining, connection })),
+    tls,
+    headTimeoutMs,
+    keepAliveMs,
+  });
   const http2 = createHttp2Endpoint({
-    handle: (stream, headers, rawHeaders) =>
-      new Exchange(context, new Http2Client(stream, headers, rawHeaders, scheme)).start(),
+    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
     headTimeoutMs,
     keepAliveMs,
   });
