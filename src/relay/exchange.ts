@@ -7,7 +7,7 @@ import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOption
 import type { Client, ClientListener } from './client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
-import { readsGrpcStatus } from './grpc.ts';
+import { toGrpcType } from './grpc.ts';
 import type { Load } from './load.ts';
 import { toLocalize } from './localization.ts';
 import {
@@ -319,7 +319,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       toErrorAnswer(error, {
         route: this.#forward?.route.name,
         requestId: this.#id(),
-        readsGrpcStatus: readsGrpcStatus({ contentType }),
+        grpcType: toGrpcType({ contentType }),
       }),
     );
   }

@@ -153,8 +153,7 @@ function createDoor(
     lingerMs,
   });
   const http2 = createHttp2Endpoint({
-    handle: (stream, headers, rawHeaders) =>
-      serve(new Http2Client(stream, headers, rawHeaders, { scheme, lingerMs })),
+    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
     headTimeoutMs,
     keepAliveMs,
   });
