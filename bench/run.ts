@@ -6,6 +6,7 @@ import { contenders } from './contenders/list.ts';
 import { checkEquality } from './equality/equality.ts';
 import { CONNECTIONS, loadGenerator } from './load.ts';
 import { stopAll } from './pinned-process.ts';
+import { burst } from './rows/burst.ts';
 import { streams } from './rows/streams.ts';
 import { transfer } from './rows/transfer.ts';
 import type { Comparison } from './side-by-side.ts';
@@ -16,7 +17,7 @@ import { measureThroughput } from './throughput.ts';
 import { startUpstream } from './upstream.ts';
 
 const START_UP = 'start-up';
-const SIDE_BY_SIDE = [streams, transfer];
+const SIDE_BY_SIDE = [streams, transfer, burst];
 const ROWS = [...[...contenders, ...SIDE_BY_SIDE].map(({ name }) => name), START_UP];
 
 const FULL = { warmUpSeconds: 2, rounds: 5, roundSeconds: 2, startUpRuns: 11 };

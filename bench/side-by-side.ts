@@ -56,11 +56,11 @@ export interface Entry<F> {
 export async function takeTurns<E extends { readonly label: string }, F>(
   entrants: readonly E[],
   rounds: number,
-  measure: (entrant: E) => Promise<F>,
+  measure: (entrant: E, isWarmUp: boolean) => Promise<F>,
 ): Promise<readonly Entry<F>[]> {
   const turns = entrants.map((entrant) => ({ entrant, measured: [] as F[] }));
   for (let round = 0; round <= rounds; round += 1) {
-    for (const { entrant, measured } of turns) measured.push(await measure(entrant));
+    for (const { entrant, measured } of turns) measured.push(await measure(entrant, round === 0));
   }
   return turns.map(({ entrant: { label }, measured }) => ({ label, rounds: measured.slice(1) }));
 }

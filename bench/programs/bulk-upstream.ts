@@ -2,24 +2,20 @@
  * A service of long bodies, over HTTP/1.1 or, with the task `{ "http2": true }`, HTTP/2 without TLS. `GET /?bytes=N` is answered
  * with N bytes, `PUT /` with the sum of what was sent, and `GET /sent` with the sum of the last N bytes.
  */
-import { createServer } from 'node:http';
-import { createServer as createHttp2Server, type Http2Session } from 'node:http2';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type Http2Session,
+} from 'node:http2';
 import { NOTHING, readBulk, type Sum, writeBulk } from './bulk.ts';
 import { fail, listen, readArgument } from './task.ts';
 
-/** What both versions' requests and responses can do. */
-interface Request extends AsyncIterable<Buffer> {
-  readonly method?: string;
-  readonly url?: string;
-}
-interface Response {
-  writeHead(status: number, headers: Record<string, string | number>): unknown;
-  write(piece: Buffer): boolean;
-  once(event: 'drain', listener: () => void): unknown;
-  end(text?: string): unknown;
-}
-
 const WINDOW_BYTES = 1_048_576;
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
 
 let sent: Sum = NOTHING;
 
@@ -27,12 +23,13 @@ async function answer(request: Request, response: Response): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://upstream');
   if (request.method === 'GET' && pathname === '/') {
     const bytes = Number(searchParams.get('bytes'));
-    response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': bytes });
+    response.setHeader('Content-Type', 'application/octet-stream');
+    response.setHeader('Content-Length', bytes);
     sent = await writeBulk(response, bytes);
     return;
   }
   const sum = pathname === '/sent' ? sent : await readBulk(request);
-  response.writeHead(200, { 'Content-Type': 'application/json' });
+  response.setHeader('Content-Type', 'application/json');
   response.end(JSON.stringify(sum));
 }
 

@@ -17,7 +17,8 @@ import type { Stage } from '../stage.ts';
 import { readPeakBytes, readUsage, resetPeak } from '../usage.ts';
 
 const MIB = 1_048_576;
-const FULL = { rounds: 3, bytes: 1024 * MIB };
+const GIB = 1024 * MIB;
+const FULL = { rounds: 3, bytes: GIB };
 const QUICK = { rounds: 1, bytes: 128 * MIB };
 
 /** One body one way. Memory and CPU are NaN for the direct way. */
@@ -25,8 +26,7 @@ interface Transfer {
   readonly bytesPerSecond: number;
   /** The most the proxy held meanwhile, above what it held when nothing had been transferred yet. */
   readonly rssGrowthBytes: number;
-  /** Share of its core the proxy used. */
-  readonly busy: number;
+  readonly cpuSecondsPerGib: number;
 }
 
 interface Round {
@@ -74,8 +74,8 @@ async function compare(
     const way = await entrant.start(entrant === direct ? straight.url : upstream.url, stage);
     ways.push({ label: entrant.label, ...way, restingBytes: readRssBytes(way) });
   }
-  const entries = await takeTurns(ways, rounds, async (way): Promise<Round> => {
-    const task = { url: way.url, bytes, http2 };
+  const entries = await takeTurns(ways, rounds, async (way, isWarmUp): Promise<Round> => {
+    const task = { url: way.url, bytes: isWarmUp ? bytes / 8 : bytes, http2 };
     return {
       down: await measure(way, { ...task, way: 'down' }, core),
       up: await measure(way, { ...task, way: 'up' }, core),
@@ -85,11 +85,11 @@ async function compare(
   return toComparison(title, entries, [
     own('down MB/s', 0, ({ down }) => down.bytesPerSecond / 1e6),
     times('x direct', ({ down }) => down.bytesPerSecond),
-    own('busy', 2, ({ down }) => down.busy),
+    own('CPU s/GiB', 2, ({ down }) => down.cpuSecondsPerGib),
     most('RSS + MB', 1, ({ down }) => down.rssGrowthBytes / 1e6),
     own('up MB/s', 0, ({ up }) => up.bytesPerSecond / 1e6),
     times('x direct', ({ up }) => up.bytesPerSecond),
-    own('busy', 2, ({ up }) => up.busy),
+    own('CPU s/GiB', 2, ({ up }) => up.cpuSecondsPerGib),
     most('RSS + MB', 1, ({ up }) => up.rssGrowthBytes / 1e6),
   ]);
 }
@@ -103,7 +103,7 @@ async function measure(way: MeasuredWay, task: BulkTask, core: number | undefine
   return {
     bytesPerSecond: task.bytes / seconds,
     rssGrowthBytes: peakBytes - restingBytes,
-    busy: (readCpuSeconds(way) - before) / seconds,
+    cpuSecondsPerGib: ((readCpuSeconds(way) - before) / task.bytes) * GIB,
   };
 }
 
