@@ -9,6 +9,7 @@ import { stopAll } from './pinned-process.ts';
 import { burst } from './rows/burst.ts';
 import { streams } from './rows/streams.ts';
 import { transfer } from './rows/transfer.ts';
+import { websockets } from './rows/websockets.ts';
 import type { Comparison } from './side-by-side.ts';
 import { createStage } from './stage.ts';
 import { measureStartUp } from './start-up.ts';
@@ -17,7 +18,7 @@ import { measureThroughput } from './throughput.ts';
 import { startUpstream } from './upstream.ts';
 
 const START_UP = 'start-up';
-const SIDE_BY_SIDE = [streams, transfer, burst];
+const SIDE_BY_SIDE = [streams, transfer, websockets, burst];
 const ROWS = [...[...contenders, ...SIDE_BY_SIDE].map(({ name }) => name), START_UP];
 
 const FULL = { warmUpSeconds: 2, rounds: 5, roundSeconds: 2, startUpRuns: 11 };
