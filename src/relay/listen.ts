@@ -16,7 +16,7 @@ import { readOpening } from './preface.ts';
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
   /** Where it listens. `localhost` is two, where the machine has both families. */
-  readonly addresses: readonly BoundAddress[];
+  readonly addresses: readonly (BoundAddress & { readonly configured: ListenerConfig })[];
   /** Stops accepting, lets what is in flight finish, and breaks off what is left after `deadlineMs`. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -48,19 +48,21 @@ export async function listen(
   listeners: readonly ListenerConfig[],
   options: ListenOptions,
 ): Promise<Listener> {
-  const doors: Door[] = [];
+  const doors: (Door & { readonly configured: ListenerConfig })[] = [];
   const connections = createLoad(options.maxConnections);
   try {
-    for (const { address, tls } of listeners) {
+    for (const configured of listeners) {
+      const { address, tls } = configured;
       const material = tls && (await readTls(tls));
-      doors.push(...(await open(address, () => createDoor(options, connections, material))));
+      const opened = await open(address, () => createDoor(options, connections, material));
+      doors.push(...opened.map((door) => ({ ...door, configured })));
     }
   } catch (error) {
     await Promise.all(doors.map((door) => door.close(0)));
     throw error;
   }
   return {
-    addresses: doors.map((door) => door.bound()),
+    addresses: doors.map((door) => ({ ...door.bound(), configured: door.configured })),
     async close(deadlineMs) {
       await Promise.all(doors.map((door) => door.close(deadlineMs)));
     },

@@ -5,6 +5,7 @@ import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
 import type { Attempt, Carrier, LaneOptions, Reach } from './lane.ts';
 import type { RequestBody } from './request-body.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
+import { isIdempotent } from './retry.ts';
 import type { UpstreamRequest } from './transport.ts';
 import { openTunnel } from './tunnel.ts';
 import { Upload, type UploadListener } from './upload.ts';
@@ -266,7 +267,7 @@ export class UpstreamConnection implements ResponseSink, UploadListener, Carrier
         : `Content-Length: ${body.length}\r\n\r\n`;
     this.#socket.write(head, 'latin1');
     if (expectsContinue) this.#hold(body);
-    else this.#upload = new Upload(this.#socket, body, this);
+    else this.#openUpload(body);
   }
 
   /** Keeps the body back until the upstream asks for it; one that doesn't know how gets it after a while. */
@@ -281,7 +282,13 @@ export class UpstreamConnection implements ResponseSink, UploadListener, Carrier
     this.#quietMs = 0;
     this.#attempt?.onInterim(100, lines);
     // Whoever was told may have given up.
-    if (!this.#socket.destroyed) this.#upload = new Upload(this.#socket, body, this);
+    if (!this.#socket.destroyed) this.#openUpload(body);
+  }
+
+  #openUpload(body: RequestBody): void {
+    this.#upload = new Upload(this.#socket, body, this);
+    // HTTP/1.1 has no word for "I did not look at it": what may not arrive twice is never sent again from here on.
+    if (this.#attempt === undefined || !isIdempotent(this.#attempt.request.method)) body.forget();
   }
 
   #release(): void {
