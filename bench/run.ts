@@ -7,6 +7,7 @@ import { checkEquality } from './equality/equality.ts';
 import { CONNECTIONS, loadGenerator } from './load.ts';
 import { stopAll } from './pinned-process.ts';
 import { burst } from './rows/burst.ts';
+import { grpc } from './rows/grpc.ts';
 import { streams } from './rows/streams.ts';
 import { transfer } from './rows/transfer.ts';
 import { websockets } from './rows/websockets.ts';
@@ -18,7 +19,7 @@ import { measureThroughput } from './throughput.ts';
 import { startUpstream } from './upstream.ts';
 
 const START_UP = 'start-up';
-const SIDE_BY_SIDE = [streams, transfer, websockets, burst];
+const SIDE_BY_SIDE = [streams, transfer, websockets, grpc, burst];
 const ROWS = [...[...contenders, ...SIDE_BY_SIDE].map(({ name }) => name), START_UP];
 
 const FULL = { warmUpSeconds: 2, rounds: 5, roundSeconds: 2, startUpRuns: 11 };

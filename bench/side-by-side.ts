@@ -1,5 +1,5 @@
 import type { Contender } from './contenders/contender.ts';
-import { contenders, unbuffered } from './contenders/list.ts';
+import { contenders, handWrittenHttp2, unbuffered } from './contenders/list.ts';
 import { median } from './figures.ts';
 import type { PinnedProcess } from './pinned-process.ts';
 import type { Stage } from './stage.ts';
@@ -38,7 +38,7 @@ export const direct: Entrant = { label: 'direct', start: async (url) => ({ url }
 
 /** The direct way, then those of these contenders that there are on this machine, in this order. */
 export function toEntrants(...names: readonly string[]): readonly Entrant[] {
-  const all = [...contenders, ...unbuffered];
+  const all = [...contenders, ...unbuffered, handWrittenHttp2];
   const named = (name: string): readonly Contender[] => all.filter((one) => one.name === name);
   return [direct, ...names.flatMap(named)];
 }

@@ -41,6 +41,14 @@ export const contenders: readonly Contender[] = [
   ...(nginxInstalled ? [nginx('nginx', '')] : []),
 ];
 
+/** For gRPC; it speaks HTTP/2 only. */
+export const handWrittenHttp2: Contender = {
+  name: 'node:http2',
+  label: 'node:http2',
+  authorization: FIXED_TOKEN,
+  start: programStarter('node-http2.ts'),
+};
+
 /** For long bodies, which nginx otherwise collects in files. */
 export const unbuffered: readonly Contender[] = nginxInstalled
   ? [nginx('nginx, unbuffered', 'proxy_buffering off; proxy_request_buffering off;')]
