@@ -24,7 +24,13 @@ export function readUsage(pid: number): Usage | undefined {
 /** Starts a new reckoning of the most memory a process and its children hold (proc(5), `/proc/pid/clear_refs`). */
 export function resetPeak(pid: number): void {
   if (process.platform !== 'linux') return;
-  for (const one of familyOf(pid)) writeFileSync(`/proc/${one}/clear_refs`, '5');
+  for (const one of familyOf(pid)) {
+    try {
+      writeFileSync(`/proc/${one}/clear_refs`, '5');
+    } catch {
+      // A kernel without it goes on reckoning from the start of the process: never too little.
+    }
+  }
 }
 
 /** The most resident memory since `resetPeak`; NaN where there is no `/proc`. */

@@ -2,7 +2,7 @@ import { runProgram, startProgram } from '../program.ts';
 import type { EventDelays, EventTask } from '../programs/event-client.ts';
 import { above, own, type Row, takeTurns, toComparison, toEntrants } from '../side-by-side.ts';
 
-const FULL = { rounds: 3, streams: 100, events: 20 };
+const FULL = { rounds: 3, streams: 100, events: 15 };
 const QUICK = { rounds: 1, streams: 100, events: 10 };
 
 /** How much later events of 100 open streams arrive through a proxy. */
@@ -16,8 +16,8 @@ export const streams: Row = {
     for (const entrant of toEntrants('gcp-bearer-proxy', 'http-proxy-keep-alive', 'node-http', 'nginx')) {
       ways.push({ label: entrant.label, ...(await entrant.start(upstream.url, stage)) });
     }
-    const entries = await takeTurns(ways, rounds, ({ url }) => {
-      const task: EventTask = { url, ...size };
+    const entries = await takeTurns(ways, rounds, ({ url }, isWarmUp) => {
+      const task: EventTask = { url, ...size, events: isWarmUp ? 5 : size.events };
       return runProgram<EventDelays>('event-client.ts', task, { core });
     });
     for (const { process } of ways) await process?.stop();
