@@ -27,7 +27,7 @@ const QUICK = { warmUpSeconds: 1, rounds: 2, roundSeconds: 1, startUpRuns: 3 };
 
 const USAGE = `npm run bench -- [options]
 
-  --quick        fewer and shorter rounds: rough figures in 20 seconds instead of 90
+  --quick        fewer and shorter rounds, smaller sizes: rough figures in two minutes instead of five
   --only <rows>  some rows only, separated by commas: ${ROWS.join(', ')}
   --json         also write the figures of every round to bench/results/`;
 
