@@ -17,6 +17,7 @@ import { type BoundAddress, type Listener, listen } from './relay/listen.ts';
 import { createLoad } from './relay/load.ts';
 import type { Route, Site } from './relay/site.ts';
 import { createTransport, type Transport } from './relay/transport.ts';
+import { createUpgradeCarrier } from './relay/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 
@@ -157,11 +158,10 @@ function createSite(
     const { protocol } = config;
     const key = `${origin} ${connectMs} ${protocol}`;
     const forwardProxy = findForwardProxy(new URL(origin), env);
-    const transport =
-      transports.get(key) ??
-      createTransport({ origin, connectTimeoutMs: connectMs, forwardProxy, protocol, clock });
+    const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
+    const transport = transports.get(key) ?? createTransport({ ...options, protocol, clock });
     transports.set(key, transport);
-    return compileRoute(route, transport);
+    return compileRoute(route, transport, createUpgradeCarrier(options));
   });
   const table = createRouteTable(routes);
   const routeNames = routes.map(({ name }) => name);

@@ -16,6 +16,8 @@ import {
   readRequestFacts,
   toTrailingLines,
   toUpstreamLines,
+  type UpgradeProtocol,
+  upgradeOf,
 } from './request-head.ts';
 import type { Route, Site } from './site.ts';
 
@@ -32,6 +34,8 @@ export interface RequestHead {
   /** The client's address, for `X-Forwarded-For`. */
   readonly peer: string;
   readonly scheme: 'http' | 'https';
+  /** The shell can hand this request's connection over to another protocol. */
+  readonly canUpgrade?: boolean;
 }
 
 export interface Http2Facts {
@@ -66,6 +70,8 @@ export interface Forward {
   readonly framing: BodyFraming;
   /** gRPC, which is HTTP/2 by definition. */
   readonly isGrpc: boolean;
+  /** A handshake: the connection is to be switched to this protocol. */
+  readonly upgrade: UpgradeProtocol | undefined;
   /** `Host` as the client sent it. */
   readonly forwardedHost: string;
   readonly placement: Placement;
@@ -137,6 +143,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
+  const upgrade = upgradeOf(head.method, head.httpMinor, facts);
   return {
     kind: 'forward',
     route,
@@ -146,6 +153,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     target: toUpstreamTarget(route, target.path, target.query),
     framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
     isGrpc: isGrpc(facts),
+    upgrade: head.canUpgrade ? upgrade : undefined,
     forwardedHost: host ?? '',
     placement: placeToken(route, facts),
   };
@@ -227,8 +235,9 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
         : { header: placement.header, bearer: token.bearer },
     quotaProject: route.quotaProject ?? token?.quotaProject,
     forwarded: toForwardedLines(route.forwarded, toForwardedFacts(forward)),
-    trailing: toTrailingLines(facts, forward.framing),
+    trailing: forward.upgrade === undefined ? toTrailingLines(facts, forward.framing) : [],
     rewrites: toRewrites(forward),
+    upgrade: forward.upgrade,
     remove: route.removeHeaders,
     set: route.setHeaders,
   });

@@ -18,10 +18,11 @@ import {
   type Screened,
 } from './refusal-screen.ts';
 import type { RequestBody } from './request-body.ts';
-import { type Localize, toClientHead, toInterimLines } from './response-head.ts';
+import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
 import type { Site } from './site.ts';
 import { toTrailers } from './trailers.ts';
-import type { Receiver, Sending } from './transport.ts';
+import type { Sending } from './transport.ts';
+import type { UpgradeReceiver } from './upgrade.ts';
 
 /** What the exchanges of one listener share. */
 export interface ExchangeContext {
@@ -50,7 +51,7 @@ export function nextRequestId(): string {
 }
 
 /** One request's way through: decided by the core, then carried to the upstream and back. */
-export class Exchange implements Receiver, ClientListener {
+export class Exchange implements UpgradeReceiver, ClientListener {
   readonly #context: ExchangeContext;
   readonly #client: Client;
   readonly #startMs: number;
@@ -65,6 +66,8 @@ export class Exchange implements Receiver, ClientListener {
   #isOver = false;
   #isCounted = false;
   #wasAskedOn = false;
+  /** The connection speaks another protocol now, which is the carrier's business. */
+  #isSwitched = false;
   #error: ProxyError | undefined;
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
@@ -132,6 +135,13 @@ export class Exchange implements Receiver, ClientListener {
       const lines = composeHead(forward, token);
       this.#body ??= this.#openBody(forward);
       this.#sentMs = this.#context.monotonicMs();
+      const { connection } = this.#client;
+      if (forward.upgrade !== undefined && connection !== undefined) {
+        const { target, route } = forward;
+        const handshake = { target, lines, timeout: route.timeout, client: connection };
+        this.#sending = route.upgrades.carry(handshake, this);
+        return;
+      }
       this.#sending = forward.route.transport.send(
         {
           method: forward.head.method,
@@ -167,6 +177,16 @@ export class Exchange implements Receiver, ClientListener {
     } catch {
       // One that can't be put into the client's version of HTTP is left out: it is about a response that still comes.
     }
+  }
+
+  onSwitch(rawLines: readonly string[]): readonly string[] {
+    this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
+    const head = toSwitchHead(rawLines, this.#token?.value, this.#localize());
+    this.#leaked = head.leaked;
+    this.#hasHead = true;
+    this.#isSwitched = true;
+    this.#client.handOver();
+    return head.lines;
   }
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
@@ -262,7 +282,7 @@ export class Exchange implements Receiver, ClientListener {
       this.#screen.onEnd();
       return;
     }
-    this.#client.end(toTrailers(trailers, this.#token?.value));
+    if (!this.#isSwitched) this.#client.end(toTrailers(trailers, this.#token?.value));
     this.#conclude();
   }
 
@@ -286,7 +306,7 @@ export class Exchange implements Receiver, ClientListener {
     this.#error = error;
     if (this.#hasHead) {
       // What was promised can't be delivered: break the connection, never end it cleanly (RFC 9112, section 8).
-      this.#client.breakOff();
+      if (!this.#isSwitched) this.#client.breakOff();
       this.#conclude();
       return;
     }

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Answer } from './answers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 import type { RequestHead } from './decide.ts';
@@ -15,12 +16,14 @@ const LINGER_MS = 2_000;
 export class Http1Client implements Client {
   readonly head: RequestHead;
   readonly expectsContinue: boolean;
+  readonly connection: Socket | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
   #listener: ClientListener | undefined;
   #contentLength: number | undefined;
   #hasData = false;
+  #isHandedOver = false;
 
   constructor(
     request: IncomingMessage,
@@ -28,6 +31,8 @@ export class Http1Client implements Client {
     options: {
       readonly scheme: 'http' | 'https';
       readonly expectsContinue: boolean;
+      /** The connection, where the request is for another protocol on it. */
+      readonly connection?: Socket;
       /** Whether each response has to be the last of its connection. */
       readonly isDraining: () => boolean;
     },
@@ -36,6 +41,7 @@ export class Http1Client implements Client {
     this.#response = response;
     this.#isDraining = options.isDraining;
     this.expectsContinue = options.expectsContinue;
+    this.connection = options.connection;
     this.head = {
       method: request.method ?? '',
       target: request.url ?? '',
@@ -45,11 +51,12 @@ export class Http1Client implements Client {
       http2: undefined,
       peer: request.socket.remoteAddress ?? '',
       scheme: options.scheme,
+      canUpgrade: options.connection !== undefined,
     };
   }
 
   get sentStatus(): number {
-    return this.#response.headersSent ? this.#response.statusCode : 0;
+    return this.#response.headersSent || this.#isHandedOver ? this.#response.statusCode : 0;
   }
 
   listen(listener: ClientListener): void {
@@ -116,6 +123,12 @@ export class Http1Client implements Client {
     this.#response.writeHead(status, lines);
     this.#response.end(body);
     this.#linger();
+  }
+
+  handOver(): void {
+    this.#isHandedOver = true;
+    this.#response.statusCode = 101;
+    if (this.connection !== undefined) this.#response.detachSocket(this.connection);
   }
 
   breakOff(): void {

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 import { toErrorAnswer, toRawResponse } from './answers.ts';
+import { handleUpgrades, shouldUpgrade, type UpgradeHandler } from './client-upgrades.ts';
 import { nextRequestId } from './exchange.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
@@ -22,6 +23,7 @@ export type Http1Handler = (
 
 export interface Http1ServerOptions {
   readonly handle: Http1Handler;
+  readonly handleUpgrade: UpgradeHandler;
   /** Certificate and key; undefined: clear text. */
   readonly tls: SecureContextOptions | undefined;
   /** Longest time for a request's head to arrive, and for a TLS handshake. */
@@ -35,8 +37,9 @@ const MAX_HEAD_BYTES = 32_768;
 const CHECK_MS = 2_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
-export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: Http1ServerOptions): Server {
-  const options: ServerOptions = {
+export function createHttp1Server(options: Http1ServerOptions): Server {
+  const { handle, handleUpgrade, tls, headTimeoutMs, keepAliveMs } = options;
+  const settings: ServerOptions = {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: headTimeoutMs,
     keepAliveTimeout: keepAliveMs,
@@ -48,14 +51,15 @@ export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: H
     requireHostHeader: true,
     // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
     optimizeEmptyRequests: true,
+    shouldUpgradeCallback: shouldUpgrade,
   };
   const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
     handle(request, response, false);
   const server =
     tls === undefined
-      ? createServer(options, onRequest)
+      ? createServer(settings, onRequest)
       : createSecureServer(
-          { ...options, ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: headTimeoutMs },
+          { ...settings, ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: headTimeoutMs },
           onRequest,
         );
   // Zero means none are dropped in silence; `decide` counts.
@@ -64,6 +68,7 @@ export function createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs }: H
     handle(request, response, true),
   );
   server.on('checkExpectation', onRequest);
+  handleUpgrades(server, handleUpgrade);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'));
   });

@@ -13,6 +13,8 @@ const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 export class Http2Client implements Client {
   readonly head: RequestHead;
   readonly expectsContinue: boolean;
+  /** It carries other streams as well. */
+  readonly connection = undefined;
   readonly #stream: ServerHttp2Stream;
   #sentStatus = 0;
   #trailers: FieldLines = [];
@@ -97,6 +99,8 @@ export class Http2Client implements Client {
     if (!isBodiless) stream.end(body);
     this.#stopUpload();
   }
+
+  handOver(): void {}
 
   breakOff(): void {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import type { ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { bindTcp, bindUnix } from './bind.ts';
+import type { Client } from './client.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { Http1Client } from './http1-client.ts';
 import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
@@ -118,17 +119,19 @@ function createDoor(
   const unopened = new Set<Socket>();
   let isClosing = false;
 
-  const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const { isDraining } = context;
-    new Exchange(
-      context,
-      new Http1Client(request, response, { scheme, expectsContinue, isDraining }),
-    ).start();
-  };
-  const server = createHttp1Server({ handle, tls, headTimeoutMs, keepAliveMs });
+  const { isDraining } = context;
+  const serve = (client: Client): void => new Exchange(context, client).start();
+  const server = createHttp1Server({
+    handle: (request, response, expectsContinue) =>
+      serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining })),
+    handleUpgrade: (request, response, connection) =>
+      serve(new Http1Client(request, response, { scheme, expectsContinue: false, isDraining, connection })),
+    tls,
+    headTimeoutMs,
+    keepAliveMs,
+  });
   const http2 = createHttp2Endpoint({
-    handle: (stream, headers, rawHeaders) =>
-      new Exchange(context, new Http2Client(stream, headers, rawHeaders, scheme)).start(),
+    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
     headTimeoutMs,
     keepAliveMs,
   });

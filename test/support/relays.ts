@@ -8,6 +8,7 @@ import { listen } from '../../src/relay/listen.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
 import { createTransport } from '../../src/relay/transport.ts';
+import { createUpgradeCarrier } from '../../src/relay/upgrade.ts';
 import { route, site } from './sites.ts';
 
 export interface Relay {
@@ -35,9 +36,11 @@ export async function startRelay(
   options: RelayOptions = {},
 ): Promise<Relay> {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
-  const transport = createTransport({ origin: upstreamOrigin, connectTimeoutMs });
+  const upstream = { origin: upstreamOrigin, connectTimeoutMs };
+  const transport = createTransport(upstream);
+  const upgrades = createUpgradeCarrier(upstream);
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = site(route({ transport, upstreamOrigin, upstreamHost, ...change }));
+  const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;

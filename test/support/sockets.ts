@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -17,7 +17,13 @@ export async function startUpstream(
   port = 0,
 ): Promise<{ origin: string; server: Server }> {
   const server = createHttpServer(handler);
-  await listenOnLoopback(t, server, () => server.closeAllConnections(), port);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  // The server itself forgets those that were upgraded.
+  const disconnect = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  await listenOnLoopback(t, server, disconnect, port);
   return { origin: originOf(server), server };
 }
 
@@ -32,21 +38,33 @@ export async function startTlsUpstream(
   return { port: (server.address() as AddressInfo).port, server };
 }
 
+/** A TCP upstream. */
+export interface RawUpstream {
+  readonly origin: string;
+  /** Every connection so far. */
+  readonly sockets: Socket[];
+  /** Tells of each connection. */
+  readonly accepted: EventEmitter<{ socket: [Socket] }>;
+}
+
 /** A TCP upstream that does just what it is told; closed after the test. */
 export async function startRawUpstream(
   t: TestContext,
   onConnection: (socket: Socket) => void,
-): Promise<{ origin: string; sockets: Socket[] }> {
+  allowHalfOpen = false,
+): Promise<RawUpstream> {
   const sockets: Socket[] = [];
-  const server = createServer((socket) => {
+  const accepted = new EventEmitter<{ socket: [Socket] }>();
+  const server = createServer({ allowHalfOpen }, (socket) => {
     sockets.push(socket);
     socket.on('error', () => {});
     onConnection(socket);
+    accepted.emit('socket', socket);
   });
   await listenOnLoopback(t, server, () => {
     for (const socket of sockets) socket.destroy();
   });
-  return { origin: originOf(server), sockets };
+  return { origin: originOf(server), sockets, accepted };
 }
 
 async function listenOnLoopback(
