@@ -1,4 +1,9 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Answer } from './answers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 import type { RequestHead } from './decide.ts';
@@ -20,14 +25,20 @@ export class Http2Client implements Client {
   #trailers: FieldLines = [];
   #requestTrailers: FieldLines = [];
   #isRequestWhole: boolean;
+  readonly #lingerMs: number;
 
   constructor(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    scheme: 'http' | 'https',
+    options: {
+      readonly scheme: 'http' | 'https';
+      /** How long it may go on sending a request that was answered before its end. */
+      readonly lingerMs: number;
+    },
   ) {
     this.#stream = stream;
+    this.#lingerMs = options.lingerMs;
     this.#isRequestWhole = stream.endAfterHeaders;
     const lines = joinCookies(fromHttp2Fields(rawHeaders));
     this.expectsContinue = findValue(lines, 'expect')?.toLowerCase() === '100-continue';
@@ -40,7 +51,7 @@ export class Http2Client implements Client {
       lines,
       http2: { authority: headers[':authority'], hasBody: !stream.endAfterHeaders },
       peer: stream.session?.socket.remoteAddress ?? '',
-      scheme,
+      scheme: options.scheme,
     };
     // Told by 'close' as well; without a listener it would end the process.
     stream.on('error', () => {});
@@ -75,8 +86,8 @@ export class Http2Client implements Client {
 
   sendHead({ status, lines }: ClientResponseHead): void {
     const stream = this.#stream;
-    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2Fields(this.#trailers)));
-    stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => this.#sendTrailers());
+    respond(stream, { ':status': status, ...toHttp2Fields(lines) });
     this.#sentStatus = status;
   }
 
@@ -86,8 +97,10 @@ export class Http2Client implements Client {
 
   end(trailers: FieldLines): void {
     this.#trailers = trailers;
+    const isBodiless = this.#stream.writableEnded;
     this.#stream.end();
-    this.#stopUpload();
+    // Where the head was all, nobody asks for trailers.
+    if (isBodiless) this.#linger();
   }
 
   sendAnswer({ status, lines, body }: Answer): void {
@@ -97,7 +110,17 @@ export class Http2Client implements Client {
     const isBodiless = body === '' || this.head.method === 'HEAD';
     stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { endStream: isBodiless });
     if (!isBodiless) stream.end(body);
-    this.#stopUpload();
+    this.#linger();
+  }
+
+  #sendTrailers(): void {
+    try {
+      this.#stream.sendTrailers(toHttp2Fields(this.#trailers));
+    } catch {
+      // What can't be put into HTTP/2 is not worth the response, which is whole.
+      if (!this.#stream.destroyed) this.#stream.sendTrailers({});
+    }
+    this.#linger();
   }
 
   handOver(): void {}
@@ -106,14 +129,34 @@ export class Http2Client implements Client {
     this.#stream.close(NGHTTP2_INTERNAL_ERROR);
   }
 
-  /** Asks a client that was answered before its request's end to send no more of it (RFC 9113, section 8.1). */
-  #stopUpload(): void {
-    if (this.#isRequestWhole) return;
+  /**
+   * Reads on for a moment where the request isn't whole, then asks for no more of it (RFC 9113, section 8.1). Not at once: a reset takes
+   * what is still to be sent of the response with it, its head included.
+   */
+  #linger(): void {
     const stream = this.#stream;
-    const stop = (): void => {
+    if (this.#isRequestWhole || stream.closed) return;
+    const stop = setTimeout(() => {
       if (!this.#isRequestWhole && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
-    };
-    if (stream.writableFinished) stop();
-    else stream.once('finish', stop);
+    }, this.#lingerMs);
+    stop.unref();
+    stream.on('close', () => clearTimeout(stop));
+    stream.resume();
+  }
+}
+
+/** As `Http2Stream.respond`. Versions of Node that take some fields only once are given their values as one (RFC 9110, section 5.3). */
+function respond(stream: ServerHttp2Stream, fields: OutgoingHttpHeaders): void {
+  const options = { waitForTrailers: true };
+  try {
+    stream.respond(fields, options);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE'))
+      throw error;
+    const joined = Object.entries(fields).map(([name, value]) => [
+      name,
+      Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value,
+    ]);
+    stream.respond(Object.fromEntries(joined), options);
   }
 }
