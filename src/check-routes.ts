@@ -8,6 +8,7 @@ import { compileRoute } from './compile-route.ts';
 import type { Config, RouteConfig } from './config/config.ts';
 import { findForwardProxy } from './forward-proxy.ts';
 import { createTransport } from './relay/transport.ts';
+import { createUpgradeCarrier } from './relay/upgrade.ts';
 import { readVersion } from './version.ts';
 
 export interface CheckRoutesOptions {
@@ -60,6 +61,7 @@ function createProbes(clock: Clock, tokens: TokenProbe): Probes {
 function toCheckedRoute(assembled: AssembledRoute, env: CheckRoutesOptions['env']): CheckedRoute {
   const { origin, credential, request } = assembled;
   const forwardProxy = findForwardProxy(new URL(origin), env);
-  const transport = createTransport({ origin, forwardProxy, connectTimeoutMs: CONNECT_TIMEOUT_MS });
-  return { route: compileRoute(assembled, transport), forwardProxy, credential, request };
+  const options = { origin, forwardProxy, connectTimeoutMs: CONNECT_TIMEOUT_MS };
+  const route = compileRoute(assembled, createTransport(options), createUpgradeCarrier(options));
+  return { route, forwardProxy, credential, request };
 }

@@ -1,11 +1,13 @@
 import type { AssembledRoute } from './assemble.ts';
 import type { Route } from './relay/site.ts';
 import type { Transport } from './relay/transport.ts';
+import type { UpgradeCarrier } from './relay/upgrade.ts';
 
 /** A route as the relay takes it. */
 export function compileRoute(
   { config, origin, spareHeader, tokens }: AssembledRoute,
   transport: Transport,
+  upgrades: UpgradeCarrier,
 ): Route {
   const { set, remove } = config.headers;
   const replaced = [...remove, ...Object.keys(set)];
@@ -29,5 +31,6 @@ export function compileRoute(
     presentOrigin: config.presentOrigin,
     retry: config.retry,
     transport,
+    upgrades,
   };
 }

@@ -7,16 +7,17 @@ import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { Config, ConfigWarning, ListenerConfig } from './config/config.ts';
+import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import type { Observer } from './observe/events.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
-import { type BoundAddress, listen } from './relay/listen.ts';
+import { type BoundAddress, type Listener, listen } from './relay/listen.ts';
 import { createLoad } from './relay/load.ts';
 import type { Route, Site } from './relay/site.ts';
 import { createTransport, type Transport } from './relay/transport.ts';
+import { createUpgradeCarrier } from './relay/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 
@@ -34,8 +35,10 @@ export interface ProxyOptions {
 
 /** A running proxy. */
 export interface RunningProxy {
-  /** Where clients reach it: `http://localhost:8080`. */
+  /** Where clients reach it: `http://localhost:8080`; `http://localhost` where there are Unix sockets alone. */
   readonly url: string;
+  /** The same for each listener that was configured: `https://localhost:8443`, `unix:/run/proxy.sock`. */
+  readonly urls: readonly string[];
   /** Every bound address, as `http://127.0.0.1:8080`. */
   readonly addresses: readonly string[];
   /** Undefined when the admin port is turned off. */
@@ -103,7 +106,9 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     await assembly.close();
     throw error;
   });
-  const url = toProxyUrl(config.listen, listener.addresses);
+  const urls = toUrls(listener.addresses);
+  // Over a Unix socket every client names some host, and this one is let in.
+  const url = urls.find((candidate) => !candidate.startsWith('unix:')) ?? 'http://localhost';
   const routes = assembly.routes.map((route) => summarize(route, url));
   const stopEverything = async (): Promise<void> => {
     cache.close();
@@ -127,6 +132,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {});
   return {
     url,
+    urls,
     addresses: listener.addresses.map(({ address, isTls }) => toListenerUrl(address, isTls)),
     adminUrl: admin?.url,
     routes,
@@ -152,25 +158,23 @@ function createSite(
     const { protocol } = config;
     const key = `${origin} ${connectMs} ${protocol}`;
     const forwardProxy = findForwardProxy(new URL(origin), env);
-    const transport =
-      transports.get(key) ??
-      createTransport({ origin, connectTimeoutMs: connectMs, forwardProxy, protocol, clock });
+    const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
+    const transport = transports.get(key) ?? createTransport({ ...options, protocol, clock });
     transports.set(key, transport);
-    return compileRoute(route, transport);
+    return compileRoute(route, transport, createUpgradeCarrier(options));
   });
   const table = createRouteTable(routes);
   const routeNames = routes.map(({ name }) => name);
   return { gate, routes: table, homeward: createHomeward(routes, table), routeNames };
 }
 
-/** Where the routes are said to be: on the first TCP address as it was configured, else on the socket. */
-function toProxyUrl(configured: readonly ListenerConfig[], bound: readonly BoundAddress[]): string {
-  const index = configured.findIndex(({ address }) => !isUnixAddress(address));
-  const [tcp, first] = [configured[index], bound.find(({ address }) => !isUnixAddress(address)) ?? bound[0]];
-  if (first === undefined) throw new Error('a listener has an address');
-  if (tcp === undefined || isUnixAddress(tcp.address) || isUnixAddress(first.address))
-    return toListenerUrl(first.address, first.isTls);
-  return toListenerUrl({ host: tcp.address.host, port: first.address.port }, first.isTls);
+/** Where clients reach each listener, by the name it was configured with and the port it got. */
+function toUrls(bound: Listener['addresses']): readonly string[] {
+  const urls = bound.map(({ address, isTls, configured }) => {
+    if (isUnixAddress(address) || isUnixAddress(configured.address)) return toListenerUrl(address, isTls);
+    return toListenerUrl({ host: configured.address.host, port: address.port }, isTls);
+  });
+  return [...new Set(urls)];
 }
 
 /** A route that leads back to this proxy would call itself until something breaks. */

@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { stat, writeFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { renderBanner } from '../src/commands/banner.ts';
 import { resolveConfig } from '../src/config/resolve.ts';
 import { EMULATED_SERVICES } from '../src/config/schema.ts';
 import { createEmulator, type Emulator, SERVICE_NAMES } from '../src/emulator/emulator.ts';
 import { createProxy } from '../src/proxy.ts';
+import { createTestAuthority } from './support/certificates.ts';
 import { FakeClock } from './support/fake-clock.ts';
+import { answering, closed, openClient, SWITCHED } from './support/handshakes.ts';
+import { readBody, readUntil, startRawUpstream, startUpstream } from './support/sockets.ts';
 import { createFolder, send } from './support/stack.ts';
 
 /** A configuration file as the program would read it, on free ports. */
@@ -108,4 +116,79 @@ test('localhost answers on both loopback families, on one port', async (t) => {
   assert.equal(ports.size, 1);
   assert.ok(proxy.addresses.includes(`http://127.0.0.1:${[...ports][0]}`));
   for (const address of proxy.addresses) assert.equal((await send(address, '/')).status, 200, address);
+});
+
+test('several listeners at once: clear text, TLS and a Unix socket, each known by its URL', async (t) => {
+  const { origin } = await startUpstream(t, (request, response) => {
+    response.end(`${request.headers['x-forwarded-proto']} ${request.headers['x-forwarded-for']}`);
+  });
+  const { cert, key } = createTestAuthority().issue(['localhost']);
+  const folder = await createFolder(t);
+  await writeFile(join(folder, 'cert.pem'), cert);
+  await writeFile(join(folder, 'key.pem'), key);
+  await writeFile(
+    join(folder, 'proxy.yaml'),
+    `listen: ["127.0.0.1:0", { address: "localhost:0", tls: { cert: cert.pem, key: key.pem } }, "unix:p.sock"]
+admin: false
+credentials: { default: { kind: none } }
+routes: [{ path: /, upstream: "${origin}" }]`,
+  );
+  const config = await resolveConfig({ flags: {}, positionals: [], env: {}, cwd: folder });
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const [clear = '', secure = '', unix = ''] = proxy.urls;
+  assert.match(clear, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.match(secure, /^https:\/\/localhost:\d+$/);
+  assert.equal(unix, `unix:${join(folder, 'p.sock')}`);
+  assert.equal((await send(clear, '/')).text, 'http 127.0.0.1');
+
+  const request = httpsRequest(secure, { ca: cert, rejectUnauthorized: false }).end();
+  const [overTls] = await once(request, 'response');
+  assert.match((await readBody(overTls)).toString(), /^https (127\.0\.0\.1|::1)$/);
+  const local = httpRequest({ socketPath: join(folder, 'p.sock'), headers: { Host: 'localhost' } }).end();
+  const [overUnix] = await once(local, 'response');
+  assert.equal((await readBody(overUnix)).toString(), 'http 127.0.0.1');
+  assert.equal((await stat(join(folder, 'p.sock'))).mode & 0o777, 0o600);
+  const banner = renderBanner({ proxy, version: '1', source: 'x', colour: false });
+  for (const url of proxy.urls) assert.ok(banner.includes(`  ${url}\n`), url);
+  const onlyUnix = renderBanner({
+    proxy: { ...proxy, urls: [unix] },
+    version: '1',
+    source: 'x',
+    colour: false,
+  });
+  assert.match(onlyUnix, /curl --unix-socket \S+p\.sock http:/);
+});
+
+test('R45: the whole proxy carries a WebSocket, route and token as for requests, and ends it when it stops', async (t) => {
+  let head = '';
+  const upstream = await startRawUpstream(
+    t,
+    answering(SWITCHED, (socket, received) => {
+      head = received;
+      socket.pipe(socket);
+    }),
+  );
+  const emulator = await createEmulator({ services: ['hello'] });
+  t.after(() => emulator.close());
+  const key = join(await createFolder(t), 'key.json');
+  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
+  const config = await configure(
+    t,
+    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
+routes: [{ path: /chat, upstream: "${upstream.origin}/rooms", token: { kind: id, audience: "https://chat.example" } }]`,
+  );
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const client = openClient(t, proxy.addresses[0] ?? '');
+  client.write(
+    'GET /chat/7?a=b HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://localhost:3000\r\n\r\n',
+  );
+  await readUntil(client, '\r\n\r\n');
+  assert.match(head, /^GET \/rooms\/7\?a=b HTTP\/1\.1\r\n/);
+  assert.match(head, /\r\nAuthorization: Bearer [\w-]+\.[\w-]+\.[\w-]+\r\n\r\n$/);
+  const echoed = readUntil(client, 'frame');
+  client.write('frame');
+  await echoed;
+  await Promise.all([proxy.close(0), closed(client), closed(upstream.sockets[0] as Socket)]);
 });

@@ -134,6 +134,7 @@ function toForward(route: Route, userAgent: string): Forward {
     target: toUpstreamTarget(route, route.path, ''),
     framing: 'none',
     isGrpc: false,
+    upgrade: undefined,
     forwardedHost: host,
     placement: placeToken(route, facts),
   };

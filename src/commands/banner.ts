@@ -3,7 +3,7 @@ import type { ConfigWarning } from '../config/config.ts';
 import type { RouteSummary, RunningProxy } from '../proxy.ts';
 
 export interface BannerOptions {
-  readonly proxy: Pick<RunningProxy, 'url' | 'adminUrl' | 'routes' | 'warnings'>;
+  readonly proxy: Pick<RunningProxy, 'urls' | 'adminUrl' | 'routes' | 'warnings'>;
   readonly version: string;
   /** Where the configuration came from. */
   readonly source: string;
@@ -19,7 +19,7 @@ export function renderBanner({ proxy, version, source, colour }: BannerOptions):
     '',
     `  ${paint('bold', 'gcp-bearer-proxy')} ${version}   ${paint('dim', source)}`,
     '',
-    `  ${paint(['bold', 'cyan'], proxy.url)}`,
+    ...proxy.urls.map((url) => `  ${paint(['bold', 'cyan'], url)}`),
     '',
   ];
   for (const route of proxy.routes) {
@@ -41,8 +41,13 @@ export function renderBanner({ proxy, version, source, colour }: BannerOptions):
     if (hint !== undefined) lines.push(`           ${hint}`);
   }
   const example = proxy.routes.find((route) => route.status()?.error === undefined);
-  if (example !== undefined) lines.push('', `  ${paint('dim', 'try')}    curl ${example.url}`);
+  if (example !== undefined) lines.push('', `  ${paint('dim', 'try')}    ${toCurl(example, proxy.urls)}`);
   return `${lines.join('\n')}\n\n`;
+}
+
+function toCurl({ url }: RouteSummary, [first]: readonly string[]): string {
+  if (first?.startsWith('unix:')) return `curl --unix-socket ${first.slice('unix:'.length)} ${url}`;
+  return `curl ${url}`;
 }
 
 /** What there is to know about a route's token, as a warning that names the route. */

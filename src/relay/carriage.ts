@@ -1,4 +1,4 @@
-import type { CancelTimer, Clock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
 import type { Breaker } from './breaker.ts';
 import type { Attempt, AttemptFailure, Carrier, Lane } from './lane.ts';
@@ -34,7 +34,6 @@ export class Carriage implements Attempt, Sending {
   #hasAnswered = false;
   #isTrial = false;
   #isOver = false;
-  #cancelBackoff: CancelTimer | undefined;
 
   constructor(request: UpstreamRequest, receiver: Receiver, context: CarriageContext) {
     this.request = request;
@@ -62,7 +61,6 @@ export class Carriage implements Attempt, Sending {
   abort(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#cancelBackoff?.();
     this.#giveUpTrial();
     this.#carrier?.abort();
   }
@@ -121,12 +119,13 @@ export class Carriage implements Attempt, Sending {
     return failure.reach === 'stale' || budget.take();
   }
 
-  #tryAgain(failure: AttemptFailure): void {
+  async #tryAgain(failure: AttemptFailure): Promise<void> {
     const { clock, random } = this.#context;
     this.wantsNewConnection = true;
     const backoffMs = toBackoffMs(failure, random);
-    if (backoffMs === 0) this.#try();
-    else this.#cancelBackoff = clock.schedule(backoffMs, () => this.#try());
+    // Meanwhile nothing else may be keeping the process alive.
+    if (backoffMs > 0) await clock.wait(backoffMs);
+    if (!this.#isOver) this.#try();
   }
 
   #onAnswer(): void {

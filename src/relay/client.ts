@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Answer } from './answers.ts';
 import type { RequestHead } from './decide.ts';
 import type { FieldLines } from './field-lines.ts';
@@ -8,6 +9,8 @@ export interface Client {
   readonly head: RequestHead;
   /** It waits for `100 Continue` before it sends its content. */
   readonly expectsContinue: boolean;
+  /** Its connection, where that can be handed over to another protocol. */
+  readonly connection: Socket | undefined;
   /** Of the response sent so far; 0 while there is none. */
   readonly sentStatus: number;
   /** Says who is told; before anything else. */
@@ -27,6 +30,8 @@ export interface Client {
   end(trailers: FieldLines): void;
   /** Sends a whole response of the proxy's own. */
   sendAnswer(answer: Answer): void;
+  /** Lets go of `connection`: the response is a 101, and somebody else sends it. */
+  handOver(): void;
   /** Breaks a begun response off, so that nobody takes what came for the whole. */
   breakOff(): void;
 }

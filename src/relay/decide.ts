@@ -16,6 +16,8 @@ import {
   readRequestFacts,
   toTrailingLines,
   toUpstreamLines,
+  type UpgradeProtocol,
+  upgradeOf,
 } from './request-head.ts';
 import type { Route, Site } from './site.ts';
 
@@ -32,6 +34,8 @@ export interface RequestHead {
   /** The client's address, for `X-Forwarded-For`. */
   readonly peer: string;
   readonly scheme: 'http' | 'https';
+  /** The shell can hand this request's connection over to another protocol. */
+  readonly canUpgrade?: boolean;
 }
 
 export interface Http2Facts {
@@ -66,6 +70,8 @@ export interface Forward {
   readonly framing: BodyFraming;
   /** gRPC, which is HTTP/2 by definition. */
   readonly isGrpc: boolean;
+  /** A handshake: the connection is to be switched to this protocol. */
+  readonly upgrade: UpgradeProtocol | undefined;
   /** `Host` as the client sent it. */
   readonly forwardedHost: string;
   readonly placement: Placement;
@@ -77,6 +83,8 @@ export interface Placement {
   readonly keepAuthorization: boolean;
 }
 
+/** Largest request head taken, in bytes. */
+export const MAX_HEAD_BYTES = 32_768;
 /** Most field lines taken; Node itself would silently drop those past its limit. */
 export const MAX_FIELD_LINES = 256;
 
@@ -102,6 +110,10 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   if (head.lines.length > MAX_FIELD_LINES * 2) {
     throw new ProxyError('head_too_large', `The request has more than ${MAX_FIELD_LINES} header lines.`);
+  }
+  // In HTTP/1 its parser counts, line ends and all.
+  if (head.http2 !== undefined && isTooLarge(head)) {
+    throw new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
   }
   const facts = readRequestFacts(head.lines);
   const host = settleHost(head, facts);
@@ -137,6 +149,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
+  const upgrade = upgradeOf(head.method, head.httpMinor, facts);
   return {
     kind: 'forward',
     route,
@@ -146,9 +159,16 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     target: toUpstreamTarget(route, target.path, target.query),
     framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
     isGrpc: isGrpc(facts),
+    upgrade: head.canUpgrade ? upgrade : undefined,
     forwardedHost: host ?? '',
     placement: placeToken(route, facts),
   };
+}
+
+function isTooLarge({ target, lines }: RequestHead): boolean {
+  let size = target.length;
+  for (const text of lines) size += text.length;
+  return size > MAX_HEAD_BYTES;
 }
 
 /** HTTP/2 has the authority in a field of its own; a `Host` beside it has to say the same (RFC 9113, section 8.3.1). */
@@ -227,8 +247,9 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
         : { header: placement.header, bearer: token.bearer },
     quotaProject: route.quotaProject ?? token?.quotaProject,
     forwarded: toForwardedLines(route.forwarded, toForwardedFacts(forward)),
-    trailing: toTrailingLines(facts, forward.framing),
+    trailing: forward.upgrade === undefined ? toTrailingLines(facts, forward.framing) : [],
     rewrites: toRewrites(forward),
+    upgrade: forward.upgrade,
     remove: route.removeHeaders,
     set: route.setHeaders,
   });

@@ -1,13 +1,13 @@
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
-import type { Observer } from '../observe/events.ts';
+import type { ExchangeRecord, Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
 import type { Client, ClientListener } from './client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
-import { readsGrpcStatus } from './grpc.ts';
+import { toGrpcType } from './grpc.ts';
 import type { Load } from './load.ts';
 import { toLocalize } from './localization.ts';
 import {
@@ -18,10 +18,11 @@ import {
   type Screened,
 } from './refusal-screen.ts';
 import type { RequestBody } from './request-body.ts';
-import { type Localize, toClientHead, toInterimLines } from './response-head.ts';
+import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
 import type { Site } from './site.ts';
 import { toTrailers } from './trailers.ts';
-import type { Receiver, Sending } from './transport.ts';
+import type { Sending } from './transport.ts';
+import type { UpgradeReceiver } from './upgrade.ts';
 
 /** What the exchanges of one listener share. */
 export interface ExchangeContext {
@@ -50,7 +51,7 @@ export function nextRequestId(): string {
 }
 
 /** One request's way through: decided by the core, then carried to the upstream and back. */
-export class Exchange implements Receiver, ClientListener {
+export class Exchange implements UpgradeReceiver, ClientListener {
   readonly #context: ExchangeContext;
   readonly #client: Client;
   readonly #startMs: number;
@@ -65,6 +66,8 @@ export class Exchange implements Receiver, ClientListener {
   #isOver = false;
   #isCounted = false;
   #wasAskedOn = false;
+  /** The connection speaks another protocol now, which is the carrier's business. */
+  #isSwitched = false;
   #error: ProxyError | undefined;
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
@@ -81,11 +84,15 @@ export class Exchange implements Receiver, ClientListener {
   /** Decides, and answers or forwards. Never throws. */
   start(): void {
     const { load } = this.#context;
-    this.#client.listen(this);
     this.#isCounted = load.enter();
-    this.#site = this.#context.site();
-    if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
-    else this.#fail(toOverload(load));
+    try {
+      this.#client.listen(this);
+      this.#site = this.#context.site();
+      if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
+      else this.#fail(toOverload(load));
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #act(decision: Decision): void {
@@ -132,6 +139,13 @@ export class Exchange implements Receiver, ClientListener {
       const lines = composeHead(forward, token);
       this.#body ??= this.#openBody(forward);
       this.#sentMs = this.#context.monotonicMs();
+      const { connection } = this.#client;
+      if (forward.upgrade !== undefined && connection !== undefined) {
+        const { target, route } = forward;
+        const handshake = { target, lines, timeout: route.timeout, client: connection };
+        this.#sending = route.upgrades.carry(handshake, this);
+        return;
+      }
       this.#sending = forward.route.transport.send(
         {
           method: forward.head.method,
@@ -167,6 +181,16 @@ export class Exchange implements Receiver, ClientListener {
     } catch {
       // One that can't be put into the client's version of HTTP is left out: it is about a response that still comes.
     }
+  }
+
+  onSwitch(rawLines: readonly string[]): readonly string[] {
+    this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
+    const head = toSwitchHead(rawLines, this.#token?.value, this.#localize());
+    this.#leaked = head.leaked;
+    this.#hasHead = true;
+    this.#isSwitched = true;
+    this.#client.handOver();
+    return head.lines;
   }
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
@@ -262,7 +286,7 @@ export class Exchange implements Receiver, ClientListener {
       this.#screen.onEnd();
       return;
     }
-    this.#client.end(toTrailers(trailers, this.#token?.value));
+    if (!this.#isSwitched) this.#client.end(toTrailers(trailers, this.#token?.value));
     this.#conclude();
   }
 
@@ -286,7 +310,7 @@ export class Exchange implements Receiver, ClientListener {
     this.#error = error;
     if (this.#hasHead) {
       // What was promised can't be delivered: break the connection, never end it cleanly (RFC 9112, section 8).
-      this.#client.breakOff();
+      if (!this.#isSwitched) this.#client.breakOff();
       this.#conclude();
       return;
     }
@@ -295,13 +319,18 @@ export class Exchange implements Receiver, ClientListener {
       toErrorAnswer(error, {
         route: this.#forward?.route.name,
         requestId: this.#id(),
-        readsGrpcStatus: readsGrpcStatus({ contentType }),
+        grpcType: toGrpcType({ contentType }),
       }),
     );
   }
 
   #answer(answer: Answer): void {
-    this.#client.sendAnswer(answer);
+    try {
+      this.#client.sendAnswer(answer);
+    } catch {
+      // The client went away in between.
+      this.#client.breakOff();
+    }
     this.#conclude();
   }
 
@@ -317,7 +346,7 @@ export class Exchange implements Receiver, ClientListener {
     if (this.#isCounted) load.leave();
     if (observer === undefined) return;
     const cause = this.#error?.code === 'internal' ? this.#error.cause : undefined;
-    observer.onExchange({
+    const record: ExchangeRecord = {
       requestId: this.#id(),
       method: head.method,
       target: redactTarget(head.target),
@@ -332,7 +361,14 @@ export class Exchange implements Receiver, ClientListener {
       isReplay: this.#isReplay,
       leakedHeaders: this.#leaked,
       cause,
-    });
+    };
+    try {
+      observer.onExchange(record);
+    } catch (error) {
+      // Whoever looks on can't end what it looks at; its message is left out, as nobody knows what it quotes.
+      const kind = error instanceof Error ? error.name : typeof error;
+      process.emitWarning(`What observes requests failed (${kind}).`, 'ObserverWarning');
+    }
   }
 }
 

@@ -20,6 +20,7 @@ export interface RequestFacts {
   readonly hasCookie: boolean;
   readonly te: string | undefined;
   readonly trailer: string | undefined;
+  readonly connection: string | undefined;
   /** Lower-case names the client's `Connection` lists beyond the usual ones; undefined when there are none. */
   readonly connectionNames: ReadonlySet<string> | undefined;
 }
@@ -150,6 +151,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     hasCookie,
     te,
     trailer,
+    connection,
     connectionNames: connection === undefined ? undefined : namesInConnection(connection),
   };
 }
@@ -182,6 +184,8 @@ export interface RequestAdditions {
   readonly trailing: FieldLines;
   /** How values read upstream that are the proxy's own on this side; undefined leaves all as they are. */
   readonly rewrites: RequestRewrites | undefined;
+  /** The protocol to switch to, for a handshake. */
+  readonly upgrade?: UpgradeProtocol | undefined;
   /** Names (lower case) dropped by configuration. */
   readonly remove: ReadonlySet<string> | undefined;
   /** Field lines set by configuration, in place of the client's. */
@@ -214,6 +218,7 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
   for (const text of add.forwarded) out.push(text);
   for (const text of add.set) out.push(text);
   if (add.quotaProject !== undefined) out.push('X-Goog-User-Project', add.quotaProject);
+  if (add.upgrade !== undefined) out.push('Connection', 'Upgrade', 'Upgrade', add.upgrade);
   if (add.credential !== undefined) out.push(add.credential.header, add.credential.bearer);
   return out;
 }
@@ -226,13 +231,44 @@ function rewrite(role: Role, value: string, { origin, referer, cookie }: Request
 
 const ACCEPTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:;[^,]*)?(?:,|$)/i;
 
-/** What is said upstream of trailers: whether they are wanted back, and which may come behind the request's own content. */
+/**
+ * What is said upstream of trailers: whether they are wanted back (RFC 9110, section 10.1.4), and which may come behind the
+ * request's own content.
+ */
 export function toTrailingLines({ te, trailer }: RequestFacts, framing: BodyFraming): FieldLines {
   const lines: string[] = [];
-  if (te !== undefined && ACCEPTS_TRAILERS.test(te)) lines.push('TE', 'trailers');
+  if (te !== undefined && ACCEPTS_TRAILERS.test(te)) lines.push('Connection', 'TE', 'TE', 'trailers');
   const names = trailer === undefined || framing !== 'chunked' ? undefined : toTrailerNames(trailer);
   if (names !== undefined) lines.push('Trailer', names);
   return lines;
+}
+
+/** What a connection can be switched to. */
+export type UpgradeProtocol = 'websocket';
+
+/**
+ * What a request's connection is to be switched to (RFC 9110, section 7.8; RFC 6455, section 4.1). Only a GET of HTTP/1.1 that
+ * names WebSocket, and nothing else, is a handshake; what else has an `Upgrade` goes on as if it had none.
+ * @throws ProxyError `bad_request` for a handshake with a body: where it ends, another protocol begins
+ */
+export function upgradeOf(
+  method: string,
+  httpMinor: number,
+  facts: RequestFacts,
+): UpgradeProtocol | undefined {
+  if (facts.upgrade?.trim().toLowerCase() !== 'websocket') return undefined;
+  if (method !== 'GET' || httpMinor !== 1 || !namesUpgrade(facts.connection)) return undefined;
+  if (framingOf(facts, httpMinor) !== 'none') {
+    throw new ProxyError('bad_request', 'A WebSocket handshake may not have a body.', {
+      hint: 'Leave out Content-Length and Transfer-Encoding, or Upgrade.',
+    });
+  }
+  return 'websocket';
+}
+
+/** Whether a `Connection` value names `Upgrade`; without it an `Upgrade` field says nothing (RFC 9110, section 7.8). */
+export function namesUpgrade(connection: string | undefined): boolean {
+  return connection?.split(',').some((name) => name.trim().toLowerCase() === 'upgrade') ?? false;
 }
 
 /** How a request's body is framed (RFC 9112, section 6). */

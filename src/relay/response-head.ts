@@ -103,6 +103,17 @@ export function toInterimLines(
   return toClientHead(rawLines, 103, token, localize).lines;
 }
 
+/** The field lines of a 101 for the client: as `toClientHead` has them, and what WebSocket wants. */
+export function toSwitchHead(
+  rawLines: FieldLines,
+  token: string | undefined,
+  localize?: Localize,
+): ClientHead {
+  const head = toClientHead(rawLines, 101, token, localize);
+  head.lines.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
+  return head;
+}
+
 function without(lines: string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < lines.length; i += 2) {

@@ -6,6 +6,7 @@ import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import type { Transport } from './transport.ts';
+import type { UpgradeCarrier } from './upgrade.ts';
 
 /**
  * A loaded configuration, compiled: who may come in, where requests go, with which tokens. Immutable; a reload builds a
@@ -46,4 +47,5 @@ export interface Route extends PathMapping {
   /** Whether a request may be sent again where that can't make it happen twice. */
   readonly retry: boolean;
   readonly transport: Transport;
+  readonly upgrades: UpgradeCarrier;
 }

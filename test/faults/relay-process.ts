@@ -40,6 +40,8 @@ export type Report =
 /** How long a client's head may take; a drain may take as long as what is left over from answered requests. */
 const HEAD_TIMEOUT_MS = 500;
 const KEEP_ALIVE_MS = 300;
+/** How long a client that was answered early may go on sending. */
+const LINGER_MS = 300;
 const DRAIN_MS = 10_000;
 /** Low enough for a slot that is not given back to be missed soon. */
 const MAX_REQUESTS = 500;
@@ -73,6 +75,7 @@ async function start(plans: readonly RelayPlan[]): Promise<Report> {
       {
         headTimeoutMs: HEAD_TIMEOUT_MS,
         keepAliveMs: KEEP_ALIVE_MS,
+        lingerMs: LINGER_MS,
         maxRequests: MAX_REQUESTS,
         maxConnections: MAX_REQUESTS,
       },

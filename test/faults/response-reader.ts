@@ -77,15 +77,15 @@ export class ResponseReader {
   }
 
   #toHead(status: number, text: string): Head {
-    const valueOf = (name: string): string | undefined =>
+    const fieldOf = (name: string): string | undefined =>
       new RegExp(`^${name}: (.*)\\r$`, 'im').exec(text)?.[1];
-    const length = valueOf('content-length');
-    const isChunked = valueOf('transfer-encoding') === 'chunked';
+    const length = fieldOf('content-length');
+    const isChunked = fieldOf('transfer-encoding') === 'chunked';
     if (isChunked && length !== undefined) this.complaint = 'a response with two framings';
     const bare = this.#isHead || status === 204 || status === 304;
     const framed = isChunked ? 'chunks' : length === undefined ? 'close' : Number(length);
-    const details = /error=\S+; details="(\w+)"/.exec(valueOf('proxy-status') ?? '')?.[1];
-    return { status, code: details, exchange: valueOf('x-exchange'), framing: bare ? 'none' : framed };
+    const details = /error=\S+; details="(\w+)"/.exec(fieldOf('proxy-status') ?? '')?.[1];
+    return { status, code: details, exchange: fieldOf('x-exchange'), framing: bare ? 'none' : framed };
   }
 
   /** @returns whether so many bytes of content have come by now */

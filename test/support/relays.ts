@@ -1,13 +1,14 @@
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { toListenerUrl } from '../../src/config/address.ts';
-import type { ListenerTls } from '../../src/config/config.ts';
+import type { ListenAddress, ListenerTls, UnixAddress } from '../../src/config/config.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { listen } from '../../src/relay/listen.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
 import { createTransport } from '../../src/relay/transport.ts';
+import { createUpgradeCarrier } from '../../src/relay/upgrade.ts';
 import { route, site } from './sites.ts';
 
 export interface Relay {
@@ -25,6 +26,9 @@ export interface RelayOptions {
   readonly maxRequests?: number;
   readonly headTimeoutMs?: number;
   readonly keepAliveMs?: number;
+  readonly lingerMs?: number;
+  /** Instead of a free port of 127.0.0.1. */
+  readonly address?: ListenAddress | UnixAddress;
 }
 
 /** A listener with one route at `/` to an upstream: the relay without configuration or credentials around it. */
@@ -35,9 +39,11 @@ export async function startRelay(
   options: RelayOptions = {},
 ): Promise<Relay> {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
-  const transport = createTransport({ origin: upstreamOrigin, connectTimeoutMs });
+  const upstream = { origin: upstreamOrigin, connectTimeoutMs };
+  const transport = createTransport(upstream);
+  const upgrades = createUpgradeCarrier(upstream);
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = site(route({ transport, upstreamOrigin, upstreamHost, ...change }));
+  const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
@@ -54,12 +60,16 @@ export async function startRelay(
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
   };
-  const listener = await listen([{ address: { host: '127.0.0.1', port: 0 }, tls: options.tls }], {
-    context,
-    maxConnections: options.maxConnections ?? 1_000,
-    ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
-    ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
-  });
+  const listener = await listen(
+    [{ address: options.address ?? { host: '127.0.0.1', port: 0 }, tls: options.tls }],
+    {
+      context,
+      maxConnections: options.maxConnections ?? 1_000,
+      ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
+      ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
+      ...(options.lingerMs && { lingerMs: options.lingerMs }),
+    },
+  );
   t.after(async () => {
     await listener.close(0);
     transport.destroy();

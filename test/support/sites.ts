@@ -57,6 +57,11 @@ export function route(change: Partial<Route> = {}): Route {
       },
       destroy: () => {},
     },
+    upgrades: {
+      carry: () => {
+        throw new Error('this test upgrades nothing');
+      },
+    },
     ...change,
   };
 }
