@@ -45,6 +45,7 @@ export async function visit(origin: URL, exchange: FaultExchange, plan: Visit): 
 function toVerdicts({ responses, complaint }: ResponseReader, id: string): Verdicts {
   const verdicts = responses.map(({ status, code, exchange, isComplete }) => {
     if (code !== undefined) return `${status} ${code}${isComplete ? '' : ' broken'}`;
+    if (exchange === undefined) return `${status} of nobody${isComplete ? '' : ' broken'}`;
     if (exchange !== id) return `${status} of another exchange`;
     return `${status} ${isComplete ? 'complete' : 'broken'}`;
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CLIENT_CONDUCTS } from './clients.ts';
 import { chooseCombinations } from './combinations.ts';
+import { DOOR_CONDUCTS } from './doors.ts';
 import type { Measure } from './relay-process.ts';
 import { type Combination, createStage, type Stage } from './stage.ts';
 import { UPSTREAM_CONDUCTS } from './upstreams.ts';
@@ -15,7 +16,10 @@ const AT_ONCE = 50;
 const MOST_TOLD = 15;
 const MEGABYTE = 1_048_576;
 
-const ALL = chooseCombinations(CLIENT_CONDUCTS, UPSTREAM_CONDUCTS, { seed: SEED, count: COUNT });
+const ALL = chooseCombinations(CLIENT_CONDUCTS, [...UPSTREAM_CONDUCTS, ...DOOR_CONDUCTS], {
+  seed: SEED,
+  count: COUNT,
+});
 
 test(`R35, R41, R42, R44, R49, R50, R51, R54: whatever ${COUNT} pairs of clients and upstreams do to each other, each sees what it should, and nothing stays behind`, async (t) => {
   const stage = await createStage();

@@ -1,5 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTestAuthority } from '../support/certificates.ts';
 import { type Verdicts, visit } from './client.ts';
 import type { ClientConduct } from './clients.ts';
+import { openDoors } from './doors.ts';
 import { FaultExchange } from './exchange.ts';
 import { createRandom } from './random.ts';
 import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
@@ -38,13 +43,20 @@ export async function createStage(): Promise<Stage> {
   const exchanges = new Map<string, FaultExchange>();
   const shared = await startScriptedUpstream(exchanges, true);
   const alone = await startScriptedUpstream(exchanges, false);
-  const upstreams: readonly ScriptedUpstream[] = [shared, alone];
+  const authority = createTestAuthority();
+  const doors = await openDoors(authority);
+  const upstreams: readonly ScriptedUpstream[] = [shared, alone, ...doors.upstreams];
+  const folder = await mkdtemp(join(tmpdir(), 'faults-'));
+  const caFile = join(folder, 'ca.pem');
+  await writeFile(caFile, authority.cert);
   const solos = Array.from({ length: SOLOS }, (_, at) => `solo ${at}`);
-  const relays = await startRelayProcess([
+  const plans = [
     { name: 'shared', upstreamOrigin: shared.origin, limitMs: LIMIT_MS },
     { name: 'patient', upstreamOrigin: alone.origin, limitMs: 0 },
     ...solos.map((name) => ({ name, upstreamOrigin: alone.origin, limitMs: LIMIT_MS })),
-  ]);
+    ...[...doors.origins].map(([name, upstreamOrigin]) => ({ name, upstreamOrigin, limitMs: LIMIT_MS })),
+  ];
+  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile });
   const stalls = watchStalls();
   const free = [...solos];
   const waiting: (() => void)[] = [];
@@ -74,6 +86,7 @@ export async function createStage(): Promise<Stage> {
       toUpstreamScript: upstream.script,
     });
     exchanges.set(exchange.id, exchange);
+    if (upstream.door !== undefined) exchange.marks.reach('upstream rests');
     const script = client.script(exchange);
     const expected = toExpectation(client, upstream);
     const plan = { script, responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
@@ -98,6 +111,7 @@ export async function createStage(): Promise<Stage> {
 
   const playOnce = async (combination: Combination): Promise<string | undefined> => {
     const { client, upstream } = combination;
+    if (upstream.door !== undefined) return playOn(upstream.door, combination);
     if (client.manner.kind === 'gone') return playOn('patient', combination);
     if (upstream.isSolo !== true && client.method !== 'HEAD') return playOn('shared', combination);
     const name = await take();
@@ -123,6 +137,7 @@ export async function createStage(): Promise<Stage> {
     },
     async close() {
       stalls.stop();
+      await rm(folder, { recursive: true });
       await Promise.all(upstreams.map((upstream) => upstream.close()));
     },
   };
