@@ -54,17 +54,25 @@ export async function listen(
   options: ListenOptions,
 ): Promise<Listener> {
   const doors: Door[] = [];
+  const made: Door[] = [];
   const connections = createLoad(options.maxConnections);
   const accepted = createLoad(options.maxConnections + SURPLUS);
   try {
     for (const { address, tls } of listeners) {
       const material = tls && (await readTlsMaterial(tls));
-      doors.push(...(await open(address, () => createDoor(options, { connections, accepted }, material))));
+      const create = (): Door => {
+        const door = createDoor(options, { connections, accepted }, material);
+        made.push(door);
+        return door;
+      };
+      doors.push(...(await open(address, create)));
     }
   } catch (error) {
-    await Promise.all(doors.map((door) => door.close(0)));
+    await Promise.all(made.map((door) => door.close(0)));
     throw error;
   }
+  // Those that got no address have timers all the same.
+  await Promise.all(made.map((door) => (doors.includes(door) ? undefined : door.close(0))));
   return {
     addresses: doors.map((door) => door.bound()),
     async close(deadlineMs) {
@@ -74,9 +82,9 @@ export async function listen(
 }
 
 async function open(address: ListenAddress | UnixAddress, create: () => Door): Promise<readonly Door[]> {
+  if ('host' in address && address.host === 'localhost') return openLoopback(address.port, create);
   const door = create();
   if ('path' in address) await bindUnix(door.server, address);
-  else if (address.host === 'localhost') return openLoopback(address.port, create);
   else await bindTcp(door.server, address);
   return [door];
 }
