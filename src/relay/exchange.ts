@@ -1,7 +1,7 @@
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
-import type { Observer } from '../observe/events.ts';
+import type { ExchangeRecord, Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
 import type { Client, ClientListener } from './client.ts';
@@ -84,11 +84,15 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   /** Decides, and answers or forwards. Never throws. */
   start(): void {
     const { load } = this.#context;
-    this.#client.listen(this);
     this.#isCounted = load.enter();
-    this.#site = this.#context.site();
-    if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
-    else this.#fail(toOverload(load));
+    try {
+      this.#client.listen(this);
+      this.#site = this.#context.site();
+      if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
+      else this.#fail(toOverload(load));
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #act(decision: Decision): void {
@@ -321,7 +325,12 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   }
 
   #answer(answer: Answer): void {
-    this.#client.sendAnswer(answer);
+    try {
+      this.#client.sendAnswer(answer);
+    } catch {
+      // The client went away in between.
+      this.#client.breakOff();
+    }
     this.#conclude();
   }
 
@@ -337,7 +346,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     if (this.#isCounted) load.leave();
     if (observer === undefined) return;
     const cause = this.#error?.code === 'internal' ? this.#error.cause : undefined;
-    observer.onExchange({
+    const record: ExchangeRecord = {
       requestId: this.#id(),
       method: head.method,
       target: redactTarget(head.target),
@@ -352,7 +361,14 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       isReplay: this.#isReplay,
       leakedHeaders: this.#leaked,
       cause,
-    });
+    };
+    try {
+      observer.onExchange(record);
+    } catch (error) {
+      // Whoever looks on can't end what it looks at; its message is left out, as nobody knows what it quotes.
+      const kind = error instanceof Error ? error.name : typeof error;
+      process.emitWarning(`What observes requests failed (${kind}).`, 'ObserverWarning');
+    }
   }
 }
 

@@ -34,6 +34,7 @@ const BY_HTTP_STATUS: Readonly<Record<number, number>> = {
   403: STATUS.permissionDenied,
   404: STATUS.unimplemented,
   405: STATUS.unimplemented,
+  408: STATUS.unavailable,
   413: STATUS.resourceExhausted,
   429: STATUS.resourceExhausted,
   431: STATUS.resourceExhausted,

@@ -12,7 +12,9 @@ import type { SecureContextOptions } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 import { toErrorAnswer, toRawResponse } from './answers.ts';
 import { handleUpgrades, shouldUpgrade, type UpgradeHandler } from './client-upgrades.ts';
+import { MAX_HEAD_BYTES } from './decide.ts';
 import { nextRequestId } from './exchange.ts';
+import { sendLastWords } from './last-words.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
 export type Http1Handler = (
@@ -30,15 +32,16 @@ export interface Http1ServerOptions {
   readonly headTimeoutMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
+  /** How long what a client sends on a connection that was answered for the last time is read. */
+  readonly lingerMs: number;
 }
 
-const MAX_HEAD_BYTES = 32_768;
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
 export function createHttp1Server(options: Http1ServerOptions): Server {
-  const { handle, handleUpgrade, tls, headTimeoutMs, keepAliveMs } = options;
+  const { handle, handleUpgrade, tls, headTimeoutMs, keepAliveMs, lingerMs } = options;
   const settings: ServerOptions = {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: headTimeoutMs,
@@ -70,17 +73,24 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
   server.on('checkExpectation', onRequest);
   handleUpgrades(server, handleUpgrade);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'));
+    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'), lingerMs);
   });
-  server.on('clientError', onClientError);
+  // Node takes these for faults in HTTP, but without TLS there is nobody to tell.
+  server.removeAllListeners('tlsClientError');
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+    onClientError(error, socket, lingerMs),
+  );
   return server;
 }
 
-/** Answers on a connection that has no response object, and closes it. */
-export function refuseConnection(socket: Duplex, error: ProxyError): void {
+/**
+ * Answers on a connection that has no response object, and closes it.
+ * @param lingerMs how long what its client still sends is read
+ */
+export function refuseConnection(socket: Duplex, error: ProxyError, lingerMs: number): void {
   const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
-  socket.on('error', () => socket.destroy());
-  socket.end(toRawResponse(answer, STATUS_CODES[answer.status] ?? ''));
+  sendLastWords(socket, toRawResponse(answer, STATUS_CODES[answer.status] ?? ''), lingerMs);
 }
 
 /** What is said to a client whose request doesn't come. */
@@ -88,12 +98,12 @@ export function toHeadTimeout(): ProxyError {
   return new ProxyError('request_timeout', 'The request did not arrive in time.');
 }
 
-function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: number): void {
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy();
     return;
   }
-  refuseConnection(socket, toParseError(error));
+  refuseConnection(socket, toParseError(error), lingerMs);
 }
 
 /** Whether a response has begun on this connection: a second one would be taken for its body. */

@@ -92,9 +92,8 @@ export class Http2Client implements Client {
   }
 
   #respond(head: OutgoingHttpHeaders): void {
-    const stream = this.#stream;
-    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2Fields(this.#trailers)));
-    stream.respond(head, { waitForTrailers: true });
+    this.#stream.on('wantTrailers', () => this.#sendTrailers());
+    respond(this.#stream, head);
   }
 
   sendData(chunk: Buffer): boolean {
@@ -132,10 +131,24 @@ export class Http2Client implements Client {
     this.#stopUpload();
   }
 
+  #sendTrailers(): void {
+    try {
+      this.#stream.sendTrailers(toHttp2Fields(this.#trailers));
+    } catch {
+      // What can't be put into HTTP/2 is not worth the response, which is whole.
+      if (!this.#stream.destroyed) this.#stream.sendTrailers({});
+    }
+  }
+
   handOver(): void {}
 
   breakOff(): void {
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    const stream = this.#stream;
+    // Not in the midst of what Node does with bytes that arrived: a stream closed there that may still want trailers can be destroyed
+    // before its reset is out, and then Node ends the process.
+    setImmediate(() => {
+      if (!stream.closed) stream.close(NGHTTP2_INTERNAL_ERROR);
+    });
   }
 
   /**
@@ -149,6 +162,24 @@ export class Http2Client implements Client {
       if (stream.state.localClose === 1) stream.close(NGHTTP2_NO_ERROR);
       else setTimeout(stop, STOP_RETRY_MS).unref();
     };
-    if (!this.#isRequestWhole) setImmediate(stop);
+    if (this.#isRequestWhole) return;
+    stream.resume();
+    setImmediate(stop);
+  }
+}
+
+/** As `Http2Stream.respond`. Versions of Node that take some fields only once are given their values as one (RFC 9110, section 5.3). */
+function respond(stream: ServerHttp2Stream, fields: OutgoingHttpHeaders): void {
+  const options = { waitForTrailers: true };
+  try {
+    stream.respond(fields, options);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE'))
+      throw error;
+    const joined = Object.entries(fields).map(([name, value]) => [
+      name,
+      Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value,
+    ]);
+    stream.respond(Object.fromEntries(joined), options);
   }
 }

@@ -111,7 +111,7 @@ class Carriage implements Sending {
   #stop(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#connecting?.abort();
+    this.#connecting?.abort(new Error('the client went away'));
     this.#upstream?.destroy();
   }
 

@@ -99,7 +99,7 @@ test('R65: open WebSockets live on while the proxy drains, and are ended at its 
   const socket = await open(t, url);
   const closed = once(socket, 'close');
   const record = relay.nextRecord();
-  const drained = relay.drain(100);
+  const drained = relay.drain(500);
   socket.send('still there');
   assert.equal(String((await nextMessage(socket))[0]), 'still there');
   await drained;

@@ -113,7 +113,7 @@ export async function readToEnd(socket: Socket): Promise<string> {
     received += chunk.toString('latin1');
   });
   socket.on('error', () => {});
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.on('close', resolve));
   return received;
 }
 
