@@ -99,17 +99,28 @@ export function toHeadTimeout(): ProxyError {
 }
 
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: number): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+  const response = toResponse(socket);
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
-    return;
+  } else if (response?.req.complete === true) {
+    // What can't be read came behind a request that is whole: its response comes first, and is not this one.
+    if (refusing.has(socket)) return;
+    refusing.add(socket);
+    response.once('finish', () => refuseConnection(socket, toParseError(error), lingerMs));
+  } else if (response?.headersSent === true) {
+    // A second response would be taken for the content of the first.
+    socket.destroy();
+  } else {
+    refuseConnection(socket, toParseError(error), lingerMs);
   }
-  refuseConnection(socket, toParseError(error), lingerMs);
 }
 
-/** Whether a response has begun on this connection: a second one would be taken for its body. */
-function isAnswering(socket: Duplex): boolean {
-  const { _httpMessage: message } = socket as Duplex & { _httpMessage?: ServerResponse };
-  return message?.headersSent === true;
+/** Connections that are refused as soon as their last response is sent. */
+const refusing = new WeakSet<Duplex>();
+
+/** The response under way on a connection. */
+function toResponse(socket: Duplex): ServerResponse | undefined {
+  return (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage ?? undefined;
 }
 
 function toParseError(error: NodeJS.ErrnoException): ProxyError {
