@@ -72,6 +72,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
   #screen: RefusalScreen | undefined;
+  /** What came behind a refusal that is on the screen. */
+  #screenedTrailers: readonly string[] = [];
   #isReplay = false;
   #refusal: Diagnosis | undefined;
 
@@ -230,7 +232,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#begin(head.status, head.reason, head.lines, by);
     let wantsMore = true;
     for (const chunk of chunks) wantsMore = this.onData(chunk);
-    if (isComplete) this.onEnd([]);
+    if (isComplete) this.onEnd(this.#screenedTrailers);
     else if (wantsMore) this.#sending?.resume();
   }
 
@@ -283,6 +285,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   onEnd(trailers: readonly string[]): void {
     if (this.#isOver) return;
     if (this.#screen !== undefined) {
+      this.#screenedTrailers = trailers;
       this.#screen.onEnd();
       return;
     }

@@ -3,6 +3,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
+  type ServerStreamResponseOptions,
 } from 'node:http2';
 import type { Answer } from './answers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
@@ -86,14 +87,14 @@ export class Http2Client implements Client {
   sendHead({ status, lines }: ClientResponseHead): void {
     const head: OutgoingHttpHeaders = { ':status': status, ...toHttp2Fields(lines) };
     // gRPC's "Trailers-Only", which clients take for a response only if it ends with its head.
-    if ('grpc-status' in head) this.#heldHead = head;
+    if (status === 200 && 'grpc-status' in head) this.#heldHead = head;
     else this.#respond(head);
     this.#sentStatus = status;
   }
 
   #respond(head: OutgoingHttpHeaders): void {
     this.#stream.on('wantTrailers', () => this.#sendTrailers());
-    respond(this.#stream, head);
+    respond(this.#stream, head, { waitForTrailers: true });
   }
 
   sendData(chunk: Buffer): boolean {
@@ -114,9 +115,9 @@ export class Http2Client implements Client {
 
   #endWithHead(head: OutgoingHttpHeaders): void {
     try {
-      this.#stream.respond(head, { endStream: true });
+      respond(this.#stream, head, { endStream: true });
     } catch {
-      // Node would not have it, or the stream is gone.
+      // The stream is gone.
       this.breakOff();
     }
   }
@@ -169,8 +170,11 @@ export class Http2Client implements Client {
 }
 
 /** As `Http2Stream.respond`. Versions of Node that take some fields only once are given their values as one (RFC 9110, section 5.3). */
-function respond(stream: ServerHttp2Stream, fields: OutgoingHttpHeaders): void {
-  const options = { waitForTrailers: true };
+function respond(
+  stream: ServerHttp2Stream,
+  fields: OutgoingHttpHeaders,
+  options: ServerStreamResponseOptions,
+): void {
   try {
     stream.respond(fields, options);
   } catch (error) {

@@ -160,3 +160,50 @@ test("R48: refusals of Google's front end pass, and clients name them", async (t
     assert.equal((await statusOf(await createClientOf(t, origin)))[0], expected, `${httpStatus}`);
   }
 });
+
+/** As Google's front end has it. */
+const FRONT_END_PAGE = `<html><head>
+<meta http-equiv="content-type" content="text/html;charset=utf-8">
+<title>401 Unauthorized</title>
+</head>
+<body text=#000000 bgcolor=#ffffff>
+<h1>Error: Unauthorized</h1>
+<h2>Your client does not have permission to the requested URL <code>/grpc.testing.TestService/EmptyCall</code>.</h2>
+<h2></h2>
+</body></html>`;
+
+test('R56: a call that Google refuses is not sent again, as it has content; the next one has a new token', async (t) => {
+  const seen: unknown[] = [];
+  const { origin } = await startHttp2Upstream(t, (stream, headers) => {
+    seen.push(headers.authorization);
+    stream.resume();
+    if (headers.authorization === 'Bearer new') {
+      stream.respond(
+        { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5' },
+        { endStream: true },
+      );
+      return;
+    }
+    stream.respond({
+      ':status': 401,
+      'content-type': 'text/html; charset=UTF-8',
+      'www-authenticate':
+        'Bearer error="invalid_token" error_description="The access token could not be verified"',
+    });
+    stream.end(FRONT_END_PAGE);
+  });
+  let token = heldToken('old');
+  const tokens: TokenSource = {
+    ...staticTokens('old'),
+    current: () => token,
+    async replace() {
+      token = heldToken('new');
+      return token;
+    },
+  };
+  const client = await createClientOf(t, origin, { tokens });
+  assert.equal((await callUnary(client, METHODS.empty, {})).status.code, codes.UNAUTHENTICATED);
+  assert.deepEqual(seen, ['Bearer old']);
+  assert.equal((await callUnary(client, METHODS.empty, {})).status.code, codes.NOT_FOUND);
+  assert.deepEqual(seen, ['Bearer old', 'Bearer new']);
+});

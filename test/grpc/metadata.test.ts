@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { test } from 'node:test';
 import { status as codes } from '@grpc/grpc-js';
-import { startHttp2Upstream } from '../support/http2.ts';
+import { data, headers, startFrameUpstream, startHttp2Upstream } from '../support/http2.ts';
+import { startRelay } from '../support/relays.ts';
+import { readBody } from '../support/sockets.ts';
 import { callUnary, initialMetadata, metadataOf, openDuplex } from './calls.ts';
 import { ECHO_INITIAL, ECHO_TRAILING, startInteropServer } from './interop-server.ts';
 import { toFramed } from './messages.ts';
@@ -114,4 +118,24 @@ test("R40: the server's initial metadata comes before its first message", async 
   const { status, messages } = await duplex.outcome;
   assert.equal(status.code, codes.OK, status.details);
   assert.deepEqual(messages, []);
+});
+
+test('R42: a status in the head is no end of what comes behind it, and a head that no client may get is an error', async (t) => {
+  const { origin } = await startFrameUpstream(t, (peer, id, count) => {
+    const head = ['content-type', 'application/grpc', 'grpc-status', '0'];
+    if (count > 1) peer.send(headers(id, [':status', '799', ...head], true));
+    else
+      peer.send(headers(id, [':status', '200', ...head]), data(id, 'against '), data(id, 'the rules', true));
+  });
+  const session = connect((await startRelay(t, origin)).url);
+  t.after(() => session.destroy());
+  const open = () =>
+    session.request(
+      { ':method': 'POST', ':path': '/a.B/C', 'content-type': 'application/grpc' },
+      { endStream: true },
+    );
+  assert.equal(`${await readBody(open())}`, 'against the rules');
+  const [answer] = await once(open().resume(), 'response');
+  assert.equal(answer['grpc-status'], `${codes.UNAVAILABLE}`);
+  assert.match(answer['grpc-message'], /sent a response head that can't be relayed\.$/);
 });
