@@ -1,4 +1,5 @@
 import type { Circumstances } from './exchange.ts';
+import type { Http2Plan } from './http2-client.ts';
 import {
   DESTROY,
   END,
@@ -20,6 +21,10 @@ export interface ClientConduct {
   readonly method: string;
   readonly script: (circumstances: Circumstances) => Script;
   readonly manner: Manner;
+  /** Over HTTP/2, instead of the script. */
+  readonly http2?: Http2Plan;
+  /** How many requests it makes, if not as many as it waits for responses. */
+  readonly requests?: number;
 }
 
 /** How a client's conduct bears on what it sees. */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { CLIENT_CONDUCTS } from './clients.ts';
 import { chooseCombinations } from './combinations.ts';
 import { DOOR_CONDUCTS } from './doors.ts';
+import { HTTP2_CLIENT_CONDUCTS } from './http2-clients.ts';
 import type { Measure } from './relay-process.ts';
 import { type Combination, createStage, type Stage } from './stage.ts';
 import { UPSTREAM_CONDUCTS } from './upstreams.ts';
@@ -11,12 +12,14 @@ import { UPSTREAM_CONDUCTS } from './upstreams.ts';
 const SEED = Number(process.env.FAULTS_SEED ?? 20_261_127);
 const COUNT = Number(process.env.FAULTS_COUNT ?? 2_000);
 /** Exchanges at once. */
-const AT_ONCE = 50;
+const AT_ONCE = 40;
 /** Failures that are told; a bug that shows in one combination tends to show in hundreds. */
 const MOST_TOLD = 15;
 const MEGABYTE = 1_048_576;
 
-const ALL = chooseCombinations(CLIENT_CONDUCTS, [...UPSTREAM_CONDUCTS, ...DOOR_CONDUCTS], {
+const CLIENTS = [...CLIENT_CONDUCTS, ...HTTP2_CLIENT_CONDUCTS];
+const UPSTREAMS = [...UPSTREAM_CONDUCTS, ...DOOR_CONDUCTS];
+const ALL = chooseCombinations(CLIENTS, UPSTREAMS, {
   seed: SEED,
   count: COUNT,
 });

@@ -30,7 +30,8 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'PUT']);
  */
 export function toExpectation(client: ClientConduct, upstream: UpstreamConduct): Expectation {
   const { manner, method } = client;
-  const mostSeen = REPEATABLE.has(method) ? 2 : 1;
+  const requests = client.requests ?? (manner.kind === 'whole' ? manner.responses : 1);
+  const mostSeen = requests * (REPEATABLE.has(method) ? 2 : 1);
   const own = method === 'HEAD' ? (upstream.headVerdicts ?? upstream.verdicts) : upstream.verdicts;
   const one = { responses: 1, afterwards: undefined };
   switch (manner.kind) {
@@ -49,7 +50,7 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
         verdicts: own,
         responses: manner.responses,
         afterwards: manner.afterwards,
-        mostSeen: mostSeen * manner.responses,
+        mostSeen,
       };
   }
 }

@@ -6,6 +6,7 @@ import { type Verdicts, visit } from './client.ts';
 import type { ClientConduct } from './clients.ts';
 import { openDoors } from './doors.ts';
 import { FaultExchange } from './exchange.ts';
+import { visitHttp2 } from './http2-client.ts';
 import { createRandom } from './random.ts';
 import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
@@ -35,6 +36,8 @@ export interface Stage {
 const LIMIT_MS = 400;
 /** Relays whose connections one exchange has to itself. */
 const SOLOS = 24;
+/** How often an exchange is played again that this process itself was too slow for. */
+const MOST_TRIES = 5;
 /** An exchange that takes longer hangs. */
 const HANG_MS = 15_000;
 
@@ -91,7 +94,11 @@ export async function createStage(): Promise<Stage> {
     const expected = toExpectation(client, upstream);
     const plan = { script, responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
     const playing = (async (): Promise<Verdicts> => {
-      const verdicts = await visit(new URL(relays.urls[name] ?? ''), exchange, plan);
+      const origin = new URL(relays.urls[name] ?? '');
+      const verdicts =
+        client.http2 === undefined
+          ? await visit(origin, exchange, plan)
+          : await visitHttp2(origin, exchange, client.http2);
       exchange.marks.reach('client is done');
       // What was begun upstream has to end as well: whole, or by a connection that closes.
       await exchange.settled();
@@ -129,7 +136,7 @@ export async function createStage(): Promise<Stage> {
         const before = stalls.count();
         const fault = await playOnce(combination);
         // A process that stood still itself for as long as a relay waits can't tell whose silence it was.
-        if (fault === undefined || tries === 3 || stalls.count() === before) return fault;
+        if (fault === undefined || tries === MOST_TRIES || stalls.count() === before) return fault;
       }
     },
     hangUp() {
