@@ -38,6 +38,7 @@ export interface Http1ServerOptions {
 
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
+const PROBE_DELAY_MS = 60_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
 export function createHttp1Server(options: Http1ServerOptions): Server {
@@ -51,6 +52,9 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     connectionsCheckingInterval: Math.min(CHECK_MS, headTimeoutMs),
     insecureHTTPParser: false,
     noDelay: true,
+    // TCP's own probes find clients that vanished without a word.
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_DELAY_MS,
     requireHostHeader: true,
     // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
     optimizeEmptyRequests: true,
