@@ -6,6 +6,12 @@ import { contenders } from './contenders/list.ts';
 import { checkEquality } from './equality/equality.ts';
 import { CONNECTIONS, loadGenerator } from './load.ts';
 import { stopAll } from './pinned-process.ts';
+import { burst } from './rows/burst.ts';
+import { grpc } from './rows/grpc.ts';
+import { streams } from './rows/streams.ts';
+import { transfer } from './rows/transfer.ts';
+import { websockets } from './rows/websockets.ts';
+import type { Comparison } from './side-by-side.ts';
 import { createStage } from './stage.ts';
 import { measureStartUp } from './start-up.ts';
 import { toStartUpTable, toThroughputTable } from './table.ts';
@@ -13,14 +19,15 @@ import { measureThroughput } from './throughput.ts';
 import { startUpstream } from './upstream.ts';
 
 const START_UP = 'start-up';
-const ROWS = [...contenders.map(({ name }) => name), START_UP];
+const SIDE_BY_SIDE = [streams, transfer, websockets, grpc, burst];
+const ROWS = [...[...contenders, ...SIDE_BY_SIDE].map(({ name }) => name), START_UP];
 
 const FULL = { warmUpSeconds: 2, rounds: 5, roundSeconds: 2, startUpRuns: 11 };
 const QUICK = { warmUpSeconds: 1, rounds: 2, roundSeconds: 1, startUpRuns: 3 };
 
 const USAGE = `npm run bench -- [options]
 
-  --quick        fewer and shorter rounds: rough figures in 20 seconds instead of 90
+  --quick        fewer and shorter rounds, smaller sizes: rough figures in two minutes instead of five
   --only <rows>  some rows only, separated by commas: ${ROWS.join(', ')}
   --json         also write the figures of every round to bench/results/`;
 
@@ -67,15 +74,22 @@ async function run(directory: string): Promise<void> {
   };
   console.log(JSON.stringify(machine));
 
-  await checkEquality(chosen, stage);
-  console.log(`${chosen.map(({ label }) => label).join('; ')}: each relays the same bytes.`);
+  if (chosen.length > 0) {
+    await checkEquality(chosen, stage);
+    console.log(`${chosen.map(({ label }) => label).join('; ')}: each relays the same bytes.`);
+  }
   const throughput = await measureThroughput(chosen, upstream.url, stage, effort);
   if (throughput.length > 0) console.log(`\n${toThroughputTable(throughput)}`);
   const startUp = rows.includes(START_UP)
     ? await measureStartUp(stage, upstream.url, effort.startUpRuns)
     : [];
   if (startUp.length > 0) console.log(`\n${toStartUpTable(startUp)}`);
-  if (flags.json) writeResults({ machine, throughput, startUp });
+  const sideBySide: Record<string, readonly Comparison[]> = {};
+  for (const { name, measure } of SIDE_BY_SIDE.filter((row) => rows.includes(row.name))) {
+    sideBySide[name] = await measure(stage, flags.quick);
+    for (const { table } of sideBySide[name]) console.log(`\n${table}`);
+  }
+  if (flags.json) writeResults({ machine, throughput, startUp, sideBySide });
 }
 
 function writeResults(results: object): void {

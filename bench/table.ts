@@ -40,13 +40,14 @@ export function toStartUpTable(all: readonly StartUp[]): string {
   return toTable([head, ...rows]);
 }
 
-function format(value: number, digits: number): string {
+/** A figure for people; `-` for one that could not be taken. */
+export function format(value: number, digits: number): string {
   if (Number.isNaN(value)) return '-';
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** Columns aligned: the first to the left, figures to the right. */
-function toTable(rows: readonly (readonly string[])[]): string {
+export function toTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const lines = rows.map((row) =>
     row

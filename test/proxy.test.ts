@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { stat, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { renderBanner } from '../src/commands/banner.ts';
@@ -12,7 +13,8 @@ import { createEmulator, type Emulator, SERVICE_NAMES } from '../src/emulator/em
 import { createProxy } from '../src/proxy.ts';
 import { createTestAuthority } from './support/certificates.ts';
 import { FakeClock } from './support/fake-clock.ts';
-import { readBody, startUpstream } from './support/sockets.ts';
+import { answering, closed, openClient, SWITCHED } from './support/handshakes.ts';
+import { readBody, readUntil, startRawUpstream, startUpstream } from './support/sockets.ts';
 import { createFolder, send } from './support/stack.ts';
 
 /** A configuration file as the program would read it, on free ports. */
@@ -156,4 +158,37 @@ routes: [{ path: /, upstream: "${origin}" }]`,
     colour: false,
   });
   assert.match(onlyUnix, /curl --unix-socket \S+p\.sock http:/);
+});
+
+test('R45: the whole proxy carries a WebSocket, route and token as for requests, and ends it when it stops', async (t) => {
+  let head = '';
+  const upstream = await startRawUpstream(
+    t,
+    answering(SWITCHED, (socket, received) => {
+      head = received;
+      socket.pipe(socket);
+    }),
+  );
+  const emulator = await createEmulator({ services: ['hello'] });
+  t.after(() => emulator.close());
+  const key = join(await createFolder(t), 'key.json');
+  await writeFile(key, JSON.stringify(emulator.credentials.serviceAccount));
+  const config = await configure(
+    t,
+    `credentials: { default: { kind: key-file, path: ${JSON.stringify(key)} } }
+routes: [{ path: /chat, upstream: "${upstream.origin}/rooms", token: { kind: id, audience: "https://chat.example" } }]`,
+  );
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const client = openClient(t, proxy.addresses[0] ?? '');
+  client.write(
+    'GET /chat/7?a=b HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://localhost:3000\r\n\r\n',
+  );
+  await readUntil(client, '\r\n\r\n');
+  assert.match(head, /^GET \/rooms\/7\?a=b HTTP\/1\.1\r\n/);
+  assert.match(head, /\r\nAuthorization: Bearer [\w-]+\.[\w-]+\.[\w-]+\r\n\r\n$/);
+  const echoed = readUntil(client, 'frame');
+  client.write('frame');
+  await echoed;
+  await Promise.all([proxy.close(0), closed(client), closed(upstream.sockets[0] as Socket)]);
 });

@@ -8,8 +8,12 @@ import type { RunningContender } from './contender.ts';
 export const cliFile: string = join(import.meta.dirname, '..', '..', 'dist', 'cli.js');
 
 /** Starts our proxy without a request log, as its rivals have none. */
-export function startQuiet(upstreamUrl: string, stage: Stage): Promise<RunningContender> {
-  return start(upstreamUrl, stage, ['--quiet']);
+export function startQuiet(
+  upstreamUrl: string,
+  stage: Stage,
+  flags: readonly string[] = [],
+): Promise<RunningContender> {
+  return start(upstreamUrl, stage, ['--quiet', ...flags]);
 }
 
 /** Starts our proxy with its JSON access log in a file; afterwards the file must hold a line for every request. */
@@ -31,16 +35,24 @@ async function start(
   flags: readonly string[],
   stderrFd?: number,
 ): Promise<RunningContender> {
-  const configFile = join(stage.createFolder('gcp-bearer-proxy'), 'proxy.yaml');
-  writeFileSync(configFile, toConfig(upstreamUrl, await stage.keyFile()));
-  const args = ['start', '--config', configFile, '--port', '0', '--json-ready', ...flags];
-  const proxy = startPinned([process.execPath, cliFile, ...args], { core: stage.cores?.contender, stderrFd });
+  const command = await toStartCommand(upstreamUrl, stage, ['--port', '0', '--json-ready', ...flags]);
+  const proxy = startPinned(command, { core: stage.cores?.contender, stderrFd });
   const { url } = JSON.parse(await proxy.firstLine());
   // It listens on both loopback families; everyone else here on IPv4 only.
   return { url: `http://127.0.0.1:${new URL(url).port}`, process: proxy };
 }
 
-/** One route, an ID token from a service account's key file. */
+/** The command that starts it with one route and an ID token from a service account's key file. */
+export async function toStartCommand(
+  upstreamUrl: string,
+  stage: Stage,
+  flags: readonly string[],
+): Promise<readonly string[]> {
+  const configFile = join(stage.createFolder('gcp-bearer-proxy'), 'proxy.yaml');
+  writeFileSync(configFile, toConfig(upstreamUrl, await stage.keyFile()));
+  return [process.execPath, cliFile, 'start', '--config', configFile, ...flags];
+}
+
 function toConfig(upstreamUrl: string, keyFile: string): string {
   return `admin: false
 credentials:

@@ -38,15 +38,29 @@ export const contenders: readonly Contender[] = [
     authorization: FIXED_TOKEN,
     start: programStarter('node-http.ts'),
   },
-  ...(nginxInstalled ? [nginx()] : []),
+  ...(nginxInstalled ? [nginx('nginx', '')] : []),
 ];
 
-function nginx(): Contender {
+/** For gRPC; it speaks HTTP/2 only. */
+export const handWrittenHttp2: Contender = {
+  name: 'node:http2',
+  label: 'node:http2',
+  authorization: FIXED_TOKEN,
+  start: programStarter('node-http2.ts'),
+};
+
+/** For long bodies, which nginx otherwise collects in files. */
+export const unbuffered: readonly Contender[] = nginxInstalled
+  ? [nginx('nginx, unbuffered', 'proxy_buffering off; proxy_request_buffering off;')]
+  : [];
+
+function nginx(name: string, settings: string): Contender {
   return {
-    name: 'nginx',
-    label: 'nginx',
+    name,
+    label: name,
     authorization: FIXED_TOKEN,
-    start: (upstreamUrl, stage) => startFixedTokenNginx(upstreamUrl, FIXED_AUTHORIZATION, stage),
+    start: (upstreamUrl, stage) =>
+      startFixedTokenNginx(upstreamUrl, { authorization: FIXED_AUTHORIZATION, settings }, stage),
   };
 }
 

@@ -2,10 +2,16 @@ import { startNginx } from '../nginx.ts';
 import type { Stage } from '../stage.ts';
 import type { RunningContender } from './contender.ts';
 
+interface FixedToken {
+  readonly authorization: string;
+  /** More of nginx's own words for `location`. */
+  readonly settings: string;
+}
+
 /** Starts nginx with one fixed token and warm upstream connections: what a C program does where nothing has to be decided. */
 export function startFixedTokenNginx(
   upstreamUrl: string,
-  authorization: string,
+  { authorization, settings }: FixedToken,
   stage: Stage,
 ): Promise<RunningContender> {
   return startNginx({
@@ -25,6 +31,7 @@ export function startFixedTokenNginx(
       proxy_set_header X-Forwarded-Host $http_host;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_pass_header Date;
-      proxy_pass_header Server;`,
+      proxy_pass_header Server;
+      ${settings}`,
   });
 }

@@ -16,4 +16,6 @@ const proxy = httpProxy.createProxyServer({
 });
 proxy.on('error', (_error, _request, response) => response.destroy());
 
-listen(createServer((request, response) => proxy.web(request, response)));
+const server = createServer((request, response) => proxy.web(request, response));
+server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head));
+listen(server);

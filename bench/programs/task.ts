@@ -8,6 +8,22 @@ export interface Task {
   readonly authorization: string;
 }
 
+/** Reads what `runProgram` or `startProgram` gave as the task; the caller knows its shape. */
+export function readArgument<T>(): T {
+  return JSON.parse(process.argv[2] ?? '{}');
+}
+
+/** Prints a program's result. */
+export function report(result: object): void {
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** Ends a program with the reason. For whatever didn't arrive as it was sent. */
+export function fail(reason: string): never {
+  console.error(reason);
+  process.exit(1);
+}
+
 /** Reads the task `contenders.ts` put into the environment. */
 export function readTask(): Task {
   const { BENCH_UPSTREAM = '', BENCH_AUTHORIZATION = '' } = process.env;

@@ -22,6 +22,8 @@ export type UpgradeHandler = (request: IncomingMessage, response: ServerResponse
 export function handleUpgrades(server: Server, handle: UpgradeHandler): void {
   server.on('upgrade', (request: IncomingMessage, _socket: unknown, head: Buffer) => {
     const { socket } = request;
+    // Whoever has said all it has to say may still be told something.
+    socket.allowHalfOpen = true;
     // Node has taken its listeners off. After an error comes 'close', which is listened to.
     socket.on('error', () => {});
     socket.on('drain', () => messageOn(socket)?.emit('drain'));
@@ -33,10 +35,18 @@ export function handleUpgrades(server: Server, handle: UpgradeHandler): void {
 
 function serve(request: IncomingMessage, handle: UpgradeHandler): void {
   const { socket } = request;
-  if (socket.destroyed) return;
+  if (socket.readableEnded) socket.destroySoon();
+  if (socket.destroyed || socket.readableEnded) return;
+  // The response before may have left one for the next request.
+  socket.setTimeout(0);
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
+  // As for any request: a client that closes its side before it has its answer is not waiting for one. (Node 22 also
+  // shows a reset that comes right behind the handshake as an end.)
+  socket.on('end', () => {
+    if (messageOn(socket) === response && !response.writableEnded) socket.destroy();
+  });
   response.on('finish', () => {
     response.detachSocket(socket);
     linger(socket);

@@ -83,6 +83,8 @@ export interface Placement {
   readonly keepAuthorization: boolean;
 }
 
+/** Largest request head taken, in bytes. */
+export const MAX_HEAD_BYTES = 32_768;
 /** Most field lines taken; Node itself would silently drop those past its limit. */
 export const MAX_FIELD_LINES = 256;
 
@@ -108,6 +110,10 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   if (head.lines.length > MAX_FIELD_LINES * 2) {
     throw new ProxyError('head_too_large', `The request has more than ${MAX_FIELD_LINES} header lines.`);
+  }
+  // In HTTP/1 its parser counts, line ends and all.
+  if (head.http2 !== undefined && isTooLarge(head)) {
+    throw new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
   }
   const facts = readRequestFacts(head.lines);
   const host = settleHost(head, facts);
@@ -157,6 +163,12 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     forwardedHost: host ?? '',
     placement: placeToken(route, facts),
   };
+}
+
+function isTooLarge({ target, lines }: RequestHead): boolean {
+  let size = target.length;
+  for (const text of lines) size += text.length;
+  return size > MAX_HEAD_BYTES;
 }
 
 /** HTTP/2 has the authority in a field of its own; a `Host` beside it has to say the same (RFC 9113, section 8.3.1). */
@@ -235,7 +247,7 @@ export function composeHead(forward: Forward, token: HeldToken | undefined): str
         : { header: placement.header, bearer: token.bearer },
     quotaProject: route.quotaProject ?? token?.quotaProject,
     forwarded: toForwardedLines(route.forwarded, toForwardedFacts(forward)),
-    trailing: toTrailingLines(facts, forward.framing),
+    trailing: forward.upgrade === undefined ? toTrailingLines(facts, forward.framing) : [],
     rewrites: toRewrites(forward),
     upgrade: forward.upgrade,
     remove: route.removeHeaders,

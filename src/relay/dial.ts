@@ -10,13 +10,15 @@ export interface DialOptions {
   readonly session?: SessionSlot;
   /** An open tunnel to the origin; what is dialled runs inside. */
   readonly tunnel?: Socket;
+  /** Protocols to offer over TLS (RFC 7301); HTTP/1.1 unless told otherwise. */
+  readonly alpn?: readonly string[];
 }
 
 /**
  * Opens a connection to an origin: over TLS for `https:`, where the certificate has to be good for the origin's host
  * whichever way leads there. `toReadyEvent` names the event to wait for before anything is sent.
  */
-export function dial(origin: URL, { session, tunnel }: DialOptions = {}): Socket {
+export function dial(origin: URL, { session, tunnel, alpn = ['http/1.1'] }: DialOptions = {}): Socket {
   const isSecure = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const port = toPort(origin);
@@ -25,7 +27,7 @@ export function dial(origin: URL, { session, tunnel }: DialOptions = {}): Socket
   const resumed = session?.current && { session: session.current };
   // Host and port are not for connecting where there is a tunnel, but still for the certificate.
   const inside = tunnel && { socket: tunnel };
-  const socket = connectTls({ host, port, servername, ALPNProtocols: ['http/1.1'], ...resumed, ...inside });
+  const socket = connectTls({ host, port, servername, ALPNProtocols: [...alpn], ...resumed, ...inside });
   if (session !== undefined) {
     socket.on('session', (next) => {
       session.current = next;

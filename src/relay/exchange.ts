@@ -1,13 +1,13 @@
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
-import type { Observer } from '../observe/events.ts';
+import type { ExchangeRecord, Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
 import type { Client, ClientListener } from './client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
-import { readsGrpcStatus } from './grpc.ts';
+import { toGrpcType } from './grpc.ts';
 import type { Load } from './load.ts';
 import { toLocalize } from './localization.ts';
 import {
@@ -72,6 +72,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
   #screen: RefusalScreen | undefined;
+  /** What came behind a refusal that is on the screen. */
+  #screenedTrailers: readonly string[] = [];
   #isReplay = false;
   #refusal: Diagnosis | undefined;
 
@@ -84,11 +86,15 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   /** Decides, and answers or forwards. Never throws. */
   start(): void {
     const { load } = this.#context;
-    this.#client.listen(this);
     this.#isCounted = load.enter();
-    this.#site = this.#context.site();
-    if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
-    else this.#fail(toOverload(load));
+    try {
+      this.#client.listen(this);
+      this.#site = this.#context.site();
+      if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
+      else this.#fail(toOverload(load));
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #act(decision: Decision): void {
@@ -226,7 +232,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#begin(head.status, head.reason, head.lines, by);
     let wantsMore = true;
     for (const chunk of chunks) wantsMore = this.onData(chunk);
-    if (isComplete) this.onEnd([]);
+    if (isComplete) this.onEnd(this.#screenedTrailers);
     else if (wantsMore) this.#sending?.resume();
   }
 
@@ -279,6 +285,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   onEnd(trailers: readonly string[]): void {
     if (this.#isOver) return;
     if (this.#screen !== undefined) {
+      this.#screenedTrailers = trailers;
       this.#screen.onEnd();
       return;
     }
@@ -315,13 +322,18 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       toErrorAnswer(error, {
         route: this.#forward?.route.name,
         requestId: this.#id(),
-        readsGrpcStatus: readsGrpcStatus({ contentType }),
+        grpcType: toGrpcType({ contentType }),
       }),
     );
   }
 
   #answer(answer: Answer): void {
-    this.#client.sendAnswer(answer);
+    try {
+      this.#client.sendAnswer(answer);
+    } catch {
+      // The client went away in between.
+      this.#client.breakOff();
+    }
     this.#conclude();
   }
 
@@ -337,7 +349,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     if (this.#isCounted) load.leave();
     if (observer === undefined) return;
     const cause = this.#error?.code === 'internal' ? this.#error.cause : undefined;
-    observer.onExchange({
+    const record: ExchangeRecord = {
       requestId: this.#id(),
       method: head.method,
       target: redactTarget(head.target),
@@ -352,7 +364,14 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       isReplay: this.#isReplay,
       leakedHeaders: this.#leaked,
       cause,
-    });
+    };
+    try {
+      observer.onExchange(record);
+    } catch (error) {
+      // Whoever looks on can't end what it looks at; its message is left out, as nobody knows what it quotes.
+      const kind = error instanceof Error ? error.name : typeof error;
+      process.emitWarning(`What observes requests failed (${kind}).`, 'ObserverWarning');
+    }
   }
 }
 

@@ -9,8 +9,6 @@ import { toTrailers } from './trailers.ts';
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
-/** How long a client may go on sending a request that was answered before its end. */
-const LINGER_MS = 2_000;
 
 /** A client that speaks HTTP/1.0 or HTTP/1.1. */
 export class Http1Client implements Client {
@@ -20,6 +18,7 @@ export class Http1Client implements Client {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
+  readonly #lingerMs: number;
   #listener: ClientListener | undefined;
   #contentLength: number | undefined;
   #hasData = false;
@@ -35,11 +34,14 @@ export class Http1Client implements Client {
       readonly connection?: Socket;
       /** Whether each response has to be the last of its connection. */
       readonly isDraining: () => boolean;
+      /** How long it may go on sending a request that was answered before its end. */
+      readonly lingerMs: number;
     },
   ) {
     this.#request = request;
     this.#response = response;
     this.#isDraining = options.isDraining;
+    this.#lingerMs = options.lingerMs;
     this.expectsContinue = options.expectsContinue;
     this.connection = options.connection;
     this.head = {
@@ -132,6 +134,11 @@ export class Http1Client implements Client {
   }
 
   breakOff(): void {
+    const { socket } = this.#request;
+    const isEndedByClose = !this.#response.chunkedEncoding && this.#contentLength === undefined;
+    // To HTTP/1.0 the end of the connection is the end of the content: only a reset says that there was more to come. Over TLS
+    // that is said by the closing alert that is missing.
+    if (isEndedByClose && isPlainTcp(socket)) socket.resetAndDestroy();
     this.#response.destroy();
   }
 
@@ -142,14 +149,26 @@ export class Http1Client implements Client {
   #linger(): void {
     const request = this.#request;
     if (request.complete) return;
+    const { socket } = request;
+    // What Node calls after a last response would close both sides at once.
+    socket.destroySoon = () => socket.end();
     const stop = setTimeout(() => {
       if (!request.complete) request.destroy();
-    }, LINGER_MS);
+    }, this.#lingerMs);
     stop.unref();
-    request.on('end', () => clearTimeout(stop));
-    request.on('close', () => clearTimeout(stop));
+    const settle = (): void => {
+      clearTimeout(stop);
+      Reflect.deleteProperty(socket, 'destroySoon');
+      if (socket.writableEnded) socket.destroySoon();
+    };
+    request.on('end', settle).on('close', settle);
     request.resume();
   }
+}
+
+/** Neither TLS nor a Unix socket: they can't be reset. */
+function isPlainTcp(socket: Socket): boolean {
+  return socket.remoteFamily !== undefined && !('encrypted' in socket);
 }
 
 function flushHead(client: Http1Client): void {

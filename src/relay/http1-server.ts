@@ -12,7 +12,9 @@ import type { SecureContextOptions } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 import { toErrorAnswer, toRawResponse } from './answers.ts';
 import { handleUpgrades, shouldUpgrade, type UpgradeHandler } from './client-upgrades.ts';
+import { MAX_HEAD_BYTES } from './decide.ts';
 import { nextRequestId } from './exchange.ts';
+import { sendLastWords } from './last-words.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
 export type Http1Handler = (
@@ -30,15 +32,17 @@ export interface Http1ServerOptions {
   readonly headTimeoutMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
+  /** How long what a client sends on a connection that was answered for the last time is read. */
+  readonly lingerMs: number;
 }
 
-const MAX_HEAD_BYTES = 32_768;
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
+const PROBE_DELAY_MS = 60_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
 export function createHttp1Server(options: Http1ServerOptions): Server {
-  const { handle, handleUpgrade, tls, headTimeoutMs, keepAliveMs } = options;
+  const { handle, handleUpgrade, tls, headTimeoutMs, keepAliveMs, lingerMs } = options;
   const settings: ServerOptions = {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: headTimeoutMs,
@@ -48,6 +52,9 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     connectionsCheckingInterval: Math.min(CHECK_MS, headTimeoutMs),
     insecureHTTPParser: false,
     noDelay: true,
+    // TCP's own probes find clients that vanished without a word.
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_DELAY_MS,
     requireHostHeader: true,
     // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
     optimizeEmptyRequests: true,
@@ -70,17 +77,24 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
   server.on('checkExpectation', onRequest);
   handleUpgrades(server, handleUpgrade);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'));
+    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'), lingerMs);
   });
-  server.on('clientError', onClientError);
+  // Node takes these for faults in HTTP, but without TLS there is nobody to tell.
+  server.removeAllListeners('tlsClientError');
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+    onClientError(error, socket, lingerMs),
+  );
   return server;
 }
 
-/** Answers on a connection that has no response object, and closes it. */
-export function refuseConnection(socket: Duplex, error: ProxyError): void {
+/**
+ * Answers on a connection that has no response object, and closes it.
+ * @param lingerMs how long what its client still sends is read
+ */
+export function refuseConnection(socket: Duplex, error: ProxyError, lingerMs: number): void {
   const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
-  socket.on('error', () => socket.destroy());
-  socket.end(toRawResponse(answer, STATUS_CODES[answer.status] ?? ''));
+  sendLastWords(socket, toRawResponse(answer, STATUS_CODES[answer.status] ?? ''), lingerMs);
 }
 
 /** What is said to a client whose request doesn't come. */
@@ -88,18 +102,29 @@ export function toHeadTimeout(): ProxyError {
   return new ProxyError('request_timeout', 'The request did not arrive in time.');
 }
 
-function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: number): void {
+  const response = toResponse(socket);
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
-    return;
+  } else if (response?.req.complete === true) {
+    // What can't be read came behind a request that is whole: its response comes first, and is not this one.
+    if (refusing.has(socket)) return;
+    refusing.add(socket);
+    response.once('finish', () => refuseConnection(socket, toParseError(error), lingerMs));
+  } else if (response?.headersSent === true) {
+    // A second response would be taken for the content of the first.
+    socket.destroy();
+  } else {
+    refuseConnection(socket, toParseError(error), lingerMs);
   }
-  refuseConnection(socket, toParseError(error));
 }
 
-/** Whether a response has begun on this connection: a second one would be taken for its body. */
-function isAnswering(socket: Duplex): boolean {
-  const { _httpMessage: message } = socket as Duplex & { _httpMessage?: ServerResponse };
-  return message?.headersSent === true;
+/** Connections that are refused as soon as their last response is sent. */
+const refusing = new WeakSet<Duplex>();
+
+/** The response under way on a connection. */
+function toResponse(socket: Duplex): ServerResponse | undefined {
+  return (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage ?? undefined;
 }
 
 function toParseError(error: NodeJS.ErrnoException): ProxyError {

@@ -13,14 +13,14 @@ const CONNECTION_SPECIFIC = new Set([
 
 /**
  * Field lines as `node:http2` takes them: names in lower case, in order, repeated ones as a list. What is about a connection of
- * HTTP/1.1 is left out.
+ * HTTP/1.1 is left out, and so are pseudo-header fields: those are not for others to say.
  */
 export function toHttp2Fields(lines: FieldLines): OutgoingHttpHeaders {
   const fields: OutgoingHttpHeaders = Object.create(null);
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase();
     const value = lines[i + 1] as string;
-    if (CONNECTION_SPECIFIC.has(name)) continue;
+    if (CONNECTION_SPECIFIC.has(name) || name.startsWith(':')) continue;
     const seen = fields[name];
     if (seen === undefined) fields[name] = value;
     else fields[name] = Array.isArray(seen) ? [...seen, value] : [String(seen), value];

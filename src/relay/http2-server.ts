@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { sendLastWords } from './last-words.ts';
 
 /** Called for each request. */
 export type Http2Handler = (
@@ -37,9 +38,9 @@ const MAX_STREAMS = 100;
 /** What may be under way to us unread, per request: enough for a fast upload, little for a stalled one. */
 const STREAM_WINDOW_BYTES = 524_288;
 const CONNECTION_WINDOW_BYTES = MAX_STREAMS * STREAM_WINDOW_BYTES;
-const MAX_HEAD_BYTES = 32_768;
 /** A little above what `decide` takes, so that what is too much can be said. */
 const MAX_FIELDS = 300;
+const MAX_FIELD_BYTES = 49_152;
 /** How often idle connections are looked at, at most. */
 const CHECK_MS = 2_000;
 
@@ -58,10 +59,12 @@ export function createHttp2Endpoint({
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
       initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: MAX_HEAD_BYTES,
+      maxHeaderListSize: MAX_FIELD_BYTES,
       enablePush: false,
     },
     maxHeaderListPairs: MAX_FIELDS,
+    // An upstream that says `X-Content-Type-Options` twice is relayed as it is.
+    strictSingleValueFields: false,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     streamResetBurst: 200,
@@ -96,6 +99,8 @@ export function createHttp2Endpoint({
 
   return {
     serve(socket) {
+      // A server for HTTP/1.1 lets its clients close their side and wait; in HTTP/2 that is the end, of all streams (R41).
+      socket.allowHalfOpen = false;
       server.emit('connection', socket);
     },
     drain() {
@@ -107,6 +112,14 @@ export function createHttp2Endpoint({
       for (const session of connections.keys()) session.destroy();
     },
   };
+}
+
+/** SETTINGS without any, and GOAWAY with ENHANCE_YOUR_CALM before the first stream (RFC 9113, sections 6.5 and 6.8). */
+const REFUSAL = Buffer.from('00000004000000000000000807000000000000000000' + '0000000b', 'hex');
+
+/** Tells a client of HTTP/2 that there is no place for its connection, and closes it. */
+export function refuseHttp2(socket: Socket, lingerMs: number): void {
+  sendLastWords(socket, REFUSAL, lingerMs);
 }
 
 interface Connection {

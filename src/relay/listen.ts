@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
-import type { ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from '../config/config.ts';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { ListenAddress, ListenerConfig, UnixAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { bindTcp, bindUnix } from './bind.ts';
 import type { Client } from './client.ts';
@@ -10,9 +9,10 @@ import { Exchange, type ExchangeContext } from './exchange.ts';
 import { Http1Client } from './http1-client.ts';
 import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
 import { Http2Client } from './http2-client.ts';
-import { createHttp2Endpoint, type Http2Endpoint } from './http2-server.ts';
+import { createHttp2Endpoint, type Http2Endpoint, refuseHttp2 } from './http2-server.ts';
 import { createLoad, type Load } from './load.ts';
 import { readOpening } from './preface.ts';
+import { readTlsMaterial } from './tls-material.ts';
 
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
@@ -35,10 +35,15 @@ export interface ListenOptions {
   readonly headTimeoutMs?: number;
   /** Milliseconds an idle client connection is kept. Longer than most clients keep theirs, so that they close first. */
   readonly keepAliveMs?: number;
+  /** Milliseconds a client may go on sending after its last answer on a connection. */
+  readonly lingerMs?: number;
 }
 
 const HEAD_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
+const LINGER_MS = 2_000;
+/** Connections beyond the limit that are told so at once; any more are closed without a word. */
+const SURPLUS = 256;
 
 /**
  * Binds the addresses and starts answering: HTTP/1.1 and HTTP/2 on each, told apart by the first bytes, or over TLS by ALPN.
@@ -49,31 +54,39 @@ export async function listen(
   listeners: readonly ListenerConfig[],
   options: ListenOptions,
 ): Promise<Listener> {
-  const doors: (Door & { readonly configured: ListenerConfig })[] = [];
+  const made: Door[] = [];
+  const doors = new Map<Door, ListenerConfig>();
   const connections = createLoad(options.maxConnections);
+  const accepted = createLoad(options.maxConnections + SURPLUS);
   try {
     for (const configured of listeners) {
       const { address, tls } = configured;
-      const material = tls && (await readTls(tls));
-      const opened = await open(address, () => createDoor(options, connections, material));
-      doors.push(...opened.map((door) => ({ ...door, configured })));
+      const material = tls && (await readTlsMaterial(tls));
+      const create = (): Door => {
+        const door = createDoor(options, { connections, accepted }, material);
+        made.push(door);
+        return door;
+      };
+      for (const door of await open(address, create)) doors.set(door, configured);
     }
   } catch (error) {
-    await Promise.all(doors.map((door) => door.close(0)));
+    await Promise.all(made.map((door) => door.close(0)));
     throw error;
   }
+  // Those that got no address have timers all the same.
+  await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
   return {
-    addresses: doors.map((door) => ({ ...door.bound(), configured: door.configured })),
+    addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), configured })),
     async close(deadlineMs) {
-      await Promise.all(doors.map((door) => door.close(deadlineMs)));
+      await Promise.all([...doors.keys()].map((door) => door.close(deadlineMs)));
     },
   };
 }
 
 async function open(address: ListenAddress | UnixAddress, create: () => Door): Promise<readonly Door[]> {
+  if ('host' in address && address.host === 'localhost') return openLoopback(address.port, create);
   const door = create();
   if ('path' in address) await bindUnix(door.server, address);
-  else if (address.host === 'localhost') return openLoopback(address.port, create);
   else await bindTcp(door.server, address);
   return [door];
 }
@@ -106,12 +119,25 @@ interface Door {
   close(deadlineMs: number): Promise<void>;
 }
 
+/** What all doors share. */
+interface Loads {
+  /** Connections that are served. */
+  readonly connections: Load;
+  /** Those, and the ones that are still in their handshake or being refused. */
+  readonly accepted: Load;
+}
+
 /** How often connections that have become idle are closed while draining. */
 const DRAIN_STEP_MS = 50;
 
 function createDoor(
-  { context, headTimeoutMs = HEAD_TIMEOUT_MS, keepAliveMs = KEEP_ALIVE_MS }: ListenOptions,
-  connections: Load,
+  {
+    context,
+    headTimeoutMs = HEAD_TIMEOUT_MS,
+    keepAliveMs = KEEP_ALIVE_MS,
+    lingerMs = LINGER_MS,
+  }: ListenOptions,
+  { connections, accepted }: Loads,
   tls: SecureContextOptions | undefined,
 ): Door {
   const scheme = tls === undefined ? 'http' : 'https';
@@ -123,12 +149,15 @@ function createDoor(
   const serve = (client: Client): void => new Exchange(context, client).start();
   const server = createHttp1Server({
     handle: (request, response, expectsContinue) =>
-      serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining })),
-    handleUpgrade: (request, response, connection) =>
-      serve(new Http1Client(request, response, { scheme, expectsContinue: false, isDraining, connection })),
+      serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining, lingerMs })),
+    handleUpgrade: (request, response, connection) => {
+      const options = { scheme, expectsContinue: false, isDraining, lingerMs, connection } as const;
+      serve(new Http1Client(request, response, options));
+    },
     tls,
     headTimeoutMs,
     keepAliveMs,
+    lingerMs,
   });
   const http2 = createHttp2Endpoint({
     handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
@@ -136,19 +165,35 @@ function createDoor(
     keepAliveMs,
   });
 
+  /** Whether there is a place for it; every connection, whatever becomes of it, holds one of `accepted`. */
   const admit = (socket: Socket): boolean => {
-    if (!connections.enter()) {
-      refuseConnection(socket, toSurplus(connections));
-      return false;
-    }
+    if (!connections.enter()) return false;
     socket.once('close', () => connections.leave());
     return true;
   };
-  takeOver(server, tls === undefined ? 'connection' : 'secureConnection', (socket, serveHttp1) => {
-    if (!admit(socket)) return;
-    if ('alpnProtocol' in socket) {
-      if ((socket as TLSSocket).alpnProtocol === 'h2') http2.serve(socket);
-      else serveHttp1(socket);
+  const accept = (socket: Socket): boolean => {
+    if (isClosing || !accepted.enter()) {
+      socket.destroy();
+      return false;
+    }
+    sockets.add(socket);
+    socket.once('close', () => {
+      accepted.leave();
+      sockets.delete(socket);
+    });
+    return true;
+  };
+  const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
+    const isHttp2 = socket.alpnProtocol === 'h2';
+    if (!admit(socket)) {
+      if (isHttp2) refuseHttp2(socket, lingerMs);
+      else refuseConnection(socket, toSurplus(connections), lingerMs);
+    } else if (isHttp2) http2.serve(socket);
+    else serveHttp1(socket);
+  };
+  const serveClear = (socket: Socket, serveHttp1: Serve): void => {
+    if (!admit(socket)) {
+      refuseConnection(socket, toSurplus(connections), lingerMs);
       return;
     }
     unopened.add(socket);
@@ -159,14 +204,16 @@ function createDoor(
         if (opening === 'http2') http2.serve(socket);
         else serveHttp1(socket);
       },
-      onTimeout: () => refuseConnection(socket, toHeadTimeout()),
+      onTimeout: () => refuseConnection(socket, toHeadTimeout(), lingerMs),
     });
-    if (isClosing) socket.destroy();
+  };
+  takeOver(server, 'connection', (socket, serve) => {
+    if (!accept(socket)) return;
+    if (tls === undefined) serveClear(socket, serve);
+    else serve(socket);
   });
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
+  if (tls !== undefined)
+    takeOver(server, 'secureConnection', (socket, serve) => serveTls(socket as TLSSocket, serve));
 
   return {
     server,
@@ -207,6 +254,8 @@ async function drain(
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   http2.drain();
   for (const socket of unopened) socket.destroy();
+  // Nothing came, so nothing is under way: among others, TLS handshakes that were never begun.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
   const deadline = setTimeout(() => {
     server.closeAllConnections();
@@ -228,36 +277,4 @@ function toSurplus({ limit }: Load): ProxyError {
 function toBound(address: AddressInfo | string | null): ListenAddress | UnixAddress {
   if (typeof address === 'string') return { path: address };
   return { host: address?.address ?? '', port: address?.port ?? 0 };
-}
-
-async function readTls({ certFile, keyFile }: ListenerTls): Promise<SecureContextOptions> {
-  const material = {
-    cert: await readPem(certFile),
-    key: await readPem(keyFile),
-    minVersion: 'TLSv1.2' as const,
-  };
-  try {
-    createSecureContext(material);
-  } catch (cause) {
-    throw new ProxyError(
-      'config_invalid',
-      `${certFile} and ${keyFile} are not a certificate and its private key (PEM).`,
-      {
-        hint: 'listen.tls.cert is the certificate with what it was signed by, listen.tls.key the key it was made for.',
-        cause,
-      },
-    );
-  }
-  return material;
-}
-
-async function readPem(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unreadable';
-    throw new ProxyError('config_invalid', `${file}, which listen.tls names, can't be read (${code}).`, {
-      cause,
-    });
-  }
 }

@@ -16,12 +16,13 @@ export interface OpeningListener {
 /**
  * Looks at the first bytes of a connection in clear text, where HTTP/1.1 and HTTP/2 with prior knowledge share a port. They differ
  * within three bytes, so hardly anything is waited for. A socket that ends or breaks before that is destroyed.
+ * @param timeoutMs for all of it, however its bytes trickle
  */
 export function readOpening(socket: Socket, timeoutMs: number, listener: OpeningListener): void {
   let seen: Buffer = Buffer.alloc(0);
   const stop = (): void => {
-    socket.off('readable', onReadable).off('end', onEnd).off('timeout', onTimeout);
-    socket.setTimeout(0);
+    clearTimeout(timer);
+    socket.off('readable', onReadable).off('end', onEnd).off('close', stop);
   };
   const onReadable = (): void => {
     const chunk: Buffer | null = socket.read();
@@ -42,7 +43,8 @@ export function readOpening(socket: Socket, timeoutMs: number, listener: Opening
     stop();
     listener.onTimeout();
   };
-  socket.on('readable', onReadable).on('end', onEnd).on('timeout', onTimeout);
+  const timer = setTimeout(onTimeout, timeoutMs);
+  timer.unref();
+  socket.on('readable', onReadable).on('end', onEnd).on('close', stop);
   socket.on('error', () => socket.destroy());
-  socket.setTimeout(timeoutMs);
 }

@@ -231,10 +231,13 @@ function rewrite(role: Role, value: string, { origin, referer, cookie }: Request
 
 const ACCEPTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:;[^,]*)?(?:,|$)/i;
 
-/** What is said upstream of trailers: whether they are wanted back, and which may come behind the request's own content. */
+/**
+ * What is said upstream of trailers: whether they are wanted back (RFC 9110, section 10.1.4), and which may come behind the
+ * request's own content.
+ */
 export function toTrailingLines({ te, trailer }: RequestFacts, framing: BodyFraming): FieldLines {
   const lines: string[] = [];
-  if (te !== undefined && ACCEPTS_TRAILERS.test(te)) lines.push('TE', 'trailers');
+  if (te !== undefined && ACCEPTS_TRAILERS.test(te)) lines.push('Connection', 'TE', 'TE', 'trailers');
   const names = trailer === undefined || framing !== 'chunked' ? undefined : toTrailerNames(trailer);
   if (names !== undefined) lines.push('Trailer', names);
   return lines;

@@ -5,6 +5,7 @@ import { isLoopbackHost } from '../loopback.ts';
 import { Breaker } from './breaker.ts';
 import { Carriage, type CarriageContext } from './carriage.ts';
 import { createHttp1Lane } from './http1-lane.ts';
+import { createHttp2Lane } from './http2-lane.ts';
 import type { Lane, LaneOptions } from './lane.ts';
 import type { RequestBody } from './request-body.ts';
 import { RetryBudget } from './retry.ts';
@@ -68,7 +69,7 @@ export interface TransportOptions {
   readonly clock?: Clock;
   /** As `Math.random`, for jitter. */
   readonly random?: () => number;
-  readonly lanes?: Lanes;
+  readonly lanes?: Partial<Lanes>;
 }
 
 export type Protocol = 'auto' | 'http1' | 'http2';
@@ -76,11 +77,10 @@ export type Protocol = 'auto' | 'http1' | 'http2';
 /** What makes the lanes; each is made when the first request needs it. */
 export interface Lanes {
   readonly http1: (options: LaneOptions) => Lane;
-  /** Where there is none, everything goes over HTTP/1.1. */
-  readonly http2?: (options: LaneOptions) => Lane;
+  readonly http2: (options: LaneOptions) => Lane;
 }
 
-const LANES: Lanes = { http1: createHttp1Lane };
+const LANES: Lanes = { http1: createHttp1Lane, http2: createHttp2Lane };
 
 /**
  * A transport to one origin: chooses the lane of each request, and shares among all of them what is known of the upstream. Routes
@@ -88,14 +88,9 @@ const LANES: Lanes = { http1: createHttp1Lane };
  * whole process's and clients have no certificates.
  */
 export function createTransport(options: TransportOptions): Transport {
-  const {
-    forwardProxy,
-    protocol = 'auto',
-    clock = systemClock,
-    random = Math.random,
-    lanes = LANES,
-  } = options;
+  const { forwardProxy, protocol = 'auto', clock = systemClock, random = Math.random, lanes } = options;
   const origin = new URL(options.origin);
+  const makeLane = { ...LANES, ...lanes };
   const isLoopback = isLoopbackHost(origin.hostname);
   const breaker = new Breaker({ origin: options.origin, clock, random, isLoopback });
   const laneOptions: LaneOptions = {
@@ -117,11 +112,11 @@ export function createTransport(options: TransportOptions): Transport {
     budget: new RetryBudget(clock),
     laneFor({ wantsHttp2 }) {
       if (isDestroyed) return undefined;
-      if (lanes.http2 !== undefined && (protocol === 'http2' || (protocol === 'auto' && wantsHttp2))) {
-        http2 ??= lanes.http2(laneOptions);
+      if (protocol === 'http2' || (protocol === 'auto' && wantsHttp2)) {
+        http2 ??= makeLane.http2(laneOptions);
         return http2;
       }
-      http1 ??= lanes.http1(laneOptions);
+      http1 ??= makeLane.http1(laneOptions);
       return http1;
     },
   };

@@ -111,7 +111,7 @@ class Carriage implements Sending {
   #stop(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#connecting?.abort();
+    this.#connecting?.abort(new Error('the client went away'));
     this.#upstream?.destroy();
   }
 
@@ -239,6 +239,8 @@ function callWs(createProxyServer: CreateProxyServer, handshake: Handshake, upst
   server.on('error', () => {});
   server.on('proxyReqWs', (request) => {
     sent = request;
+    // Nobody else listens yet, should one of the next lines throw.
+    request.on('error', () => {});
     for (const name of request.getHeaderNames()) request.removeHeader(name);
     for (let i = 0; i + 1 < lines.length; i += 2)
       request.appendHeader(lines[i] as string, lines[i + 1] as string);

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import type { CancelTimer } from '../clock.ts';
+import { type Connecting, connect } from './connect.ts';
 import { ConnectionError, type ConnectionFault } from './connection-error.ts';
-import { dial, type SessionSlot, toReadyEvent } from './dial.ts';
+import type { SessionSlot } from './dial.ts';
 import type { Attempt, Carrier, LaneOptions, Reach } from './lane.ts';
 import type { RequestBody } from './request-body.ts';
 import { BadResponseError, ResponseParser, type ResponseSink } from './response-parser.ts';
 import { isIdempotent } from './retry.ts';
 import type { UpstreamRequest } from './transport.ts';
-import { openTunnel } from './tunnel.ts';
 import { Upload, type UploadListener } from './upload.ts';
 
 export interface ConnectionOptions extends LaneOptions {
@@ -23,19 +23,15 @@ export interface ConnectionOptions extends LaneOptions {
 
 /** Taken off what the upstream says it keeps an idle connection, so that we close it first. */
 const KEEP_ALIVE_MARGIN_MS = 1_000;
-/** TCP's own probes find peers that vanished without a word. */
-const PROBE_DELAY_MS = 60_000;
 
 /** Methods whose requests say that they have no content; others say so by silence (RFC 9110, section 8.6). */
-const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
+export const METHODS_WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 /** One HTTP/1.1 connection to an upstream, carrying one request at a time. */
 export class UpstreamConnection implements ResponseSink, UploadListener, Carrier {
   readonly #options: ConnectionOptions;
-  /** Where there is a forward proxy, first the one to it, then the one inside its tunnel. */
-  #socket: Socket;
+  readonly #connecting: Connecting;
   readonly #parser = new ResponseParser(this);
-  #cancelConnectTimer: CancelTimer | undefined;
   #isReady = false;
   #attempt: Attempt | undefined;
   #cause: unknown;
@@ -53,25 +49,17 @@ export class UpstreamConnection implements ResponseSink, UploadListener, Carrier
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { origin, forwardProxy, connectTimeoutMs, session, clock } = options;
-    if (forwardProxy === undefined) {
-      this.#socket = this.#carryOver(dial(origin, { session }));
-    } else {
-      this.#socket = openTunnel(forwardProxy, origin, {
-        onOpen: (tunnel) => {
-          this.#socket = this.#carryOver(dial(origin, { session, tunnel }));
-        },
-        onFailed: (cause) => {
-          this.#cause ??= cause;
-          this.#onClose();
-        },
-      });
-    }
-    if (connectTimeoutMs > 0) {
-      this.#cancelConnectTimer = clock.schedule(connectTimeoutMs, () => {
-        this.close(new ConnectionError('CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
-      });
-    }
+    this.#connecting = connect(options, {
+      onReady: (socket) => this.#onReady(socket),
+      onFailed: (cause) => {
+        this.#cause ??= cause;
+        this.#onClose();
+      },
+    });
+  }
+
+  get #socket(): Socket {
+    return this.#connecting.socket;
   }
 
   /** Whether another request can be tried on it. */
@@ -191,21 +179,13 @@ export class UpstreamConnection implements ResponseSink, UploadListener, Carrier
     this.close(new ConnectionError('REQUEST_BROKEN', 'the request broke off'));
   }
 
-  #carryOver(socket: Socket): Socket {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, PROBE_DELAY_MS);
-    socket.once(toReadyEvent(this.#options.origin), () => this.#onReady());
+  #onReady(socket: Socket): void {
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('error', (cause) => {
       this.#cause ??= cause;
     });
     socket.on('close', () => this.#onClose());
-    return socket;
-  }
-
-  #onReady(): void {
-    this.#cancelConnectTimer?.();
     this.#isReady = true;
     this.#quietMs = 0;
     this.#options.onConnected();
@@ -233,7 +213,6 @@ export class UpstreamConnection implements ResponseSink, UploadListener, Carrier
   }
 
   #onClose(): void {
-    this.#cancelConnectTimer?.();
     this.#options.onClosed(this);
     this.#fail();
   }

@@ -34,7 +34,7 @@ const RESET: Failure = {
 };
 const BAD_RESPONSE: Failure = {
   code: 'bad_upstream_response',
-  say: (_code, cause) => `sent a response that is not valid HTTP/1.1: ${toText(cause)}`,
+  say: (_code, cause) => `sent a response that is not valid HTTP: ${toText(cause)}`,
 };
 const BAD_HTTP2: Failure = {
   code: 'bad_upstream_response',

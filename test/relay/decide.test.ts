@@ -56,6 +56,25 @@ test('R11: an absolute-form target has to pass the gate as well, and then counts
   assert.equal(forward.target, '/a?b');
 });
 
+test('R46: only a GET of HTTP/1.1 that names WebSocket alone, on a connection that can be handed over, is a handshake', () => {
+  const upgradeOf = (lines: string[], change: Partial<RequestHead> = {}) =>
+    forwardOf({ lines: [...HOST, ...lines], canUpgrade: true, ...change }, route()).upgrade;
+  const upgrade = ['Connection', 'keep-alive, Upgrade', 'Upgrade', 'WebSocket'];
+  assert.equal(upgradeOf(upgrade), 'websocket');
+  assert.equal(upgradeOf([...upgrade, 'Content-Length', '0']), 'websocket');
+  assert.equal(upgradeOf(upgrade, { canUpgrade: false }), undefined);
+  assert.equal(upgradeOf(upgrade, { method: 'POST' }), undefined);
+  assert.equal(upgradeOf(upgrade, { httpMinor: 0 }), undefined);
+  assert.equal(upgradeOf([...upgrade, 'upgrade', 'h2c']), undefined);
+  assert.equal(upgradeOf(['Connection', 'Upgrade', 'Upgrade', 'websocket/13']), undefined);
+  assert.equal(upgradeOf(['Connection', 'Upgraded', 'Upgrade', 'websocket']), undefined);
+  assert.equal(upgradeOf(['Upgrade', 'websocket']), undefined);
+  assert.equal(codeOf({ lines: [...HOST, ...upgrade, 'Content-Length', '1'] }), 'bad_request');
+  assert.equal(codeOf({ lines: [...HOST, ...upgrade, 'Transfer-Encoding', 'chunked'] }), 'bad_request');
+  const plain = composeHead(forwardOf({ lines: [...HOST, ...upgrade] }, route()), heldToken('t'));
+  assert.deepEqual([values(plain, 'connection'), values(plain, 'upgrade')], [[], []]);
+});
+
 test('R11: CONNECT and TRACE are not relayed, and only OPTIONS may ask about the server', () => {
   assert.equal(codeOf({ method: 'CONNECT', target: '/' }), 'method_not_allowed');
   assert.equal(codeOf({ method: 'TRACE' }), 'method_not_allowed');

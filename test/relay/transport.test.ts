@@ -402,3 +402,54 @@ test('R52: a request that would need one connection too many is answered 503 at 
   for (const { sending } of busy) sending.abort();
   while (sockets.some(({ closed }) => !closed)) await settle();
 });
+
+test('R57: a second attempt takes a new connection, as the other free ones may be as stale as the first', async (t) => {
+  const waiting: Socket[] = [];
+  const { origin, sockets } = await startRawUpstream(t, (socket) => {
+    socket.once('data', () => {
+      socket.once('data', () => socket.resetAndDestroy());
+      if (sockets.length > 2) socket.write(ANSWER);
+      else if (waiting.push(socket) === 2) for (const each of waiting) each.write(ANSWER);
+    });
+  });
+  const transport = start(t, origin);
+  await Promise.all([send(transport), send(transport)]);
+  assert.equal((await send(transport)).body, 'ok');
+  assert.equal(sockets.length, 3);
+});
+
+test('R44: the rest of a body is not read from the refusal’s head on, however long its own body takes', async (t) => {
+  const { origin, sockets } = await startRawUpstream(t, (socket) => {
+    socket.once('data', () => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\n'));
+  });
+  const { body, stream } = toOpenBody();
+  stream.write('first');
+  const head = Promise.withResolvers<number>();
+  const end = Promise.withResolvers<void>();
+  const request = { ...GET, method: 'POST', body };
+  start(t, origin).send(request, {
+    onInterim() {},
+    onHead: (status) => head.resolve(status),
+    onData: () => true,
+    onEnd: () => end.resolve(),
+    onError: end.reject,
+  });
+  assert.equal(await head.promise, 403);
+  stream.write('second');
+  await settle();
+  assert.equal(stream.readableLength, 6);
+  sockets[0]?.write('no.');
+  await end.promise;
+});
+
+test('R44: a success that comes before the body’s end is whole, and its connection carries nothing else', async (t) => {
+  const { origin, sockets } = await startRawUpstream(t, (socket) =>
+    socket.once('data', () => socket.write(ANSWER)),
+  );
+  const { body, stream } = toOpenBody(10);
+  stream.write('hello');
+  const transport = start(t, origin);
+  assert.equal((await send(transport, { method: 'POST', body })).body, 'ok');
+  assert.equal((await send(transport)).body, 'ok');
+  assert.equal(sockets.length, 2);
+});

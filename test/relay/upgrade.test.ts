@@ -4,18 +4,26 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import type { TokenSource } from '../../src/auth/token-source.ts';
 import { ProxyError } from '../../src/errors.ts';
-import { answering, handshake, openClient, openWebSocket, SWITCHED } from '../support/handshakes.ts';
+import { answering, closed, handshake, openClient, openWebSocket, SWITCHED } from '../support/handshakes.ts';
 import { startRelay } from '../support/relays.ts';
 import { heldToken, staticTokens } from '../support/sites.ts';
 import {
   closedPort,
   exchangeBytes,
   readBody,
-  readToEnd,
   readUntil,
   startRawUpstream,
   startUpstream,
 } from '../support/sockets.ts';
+
+/** The content of a response, without its chunks' framing where it has one; fails where that is not complete. */
+function toContent(response: string): string {
+  const begin = response.indexOf('\r\n\r\n');
+  const rest = response.slice(begin + 4);
+  if (!/\r\nTransfer-Encoding: chunked/i.test(response.slice(0, begin))) return rest;
+  assert.match(rest, /(?:^|\r\n)0\r\n\r\n$/);
+  return rest.replaceAll(/[0-9a-f]+\r\n(.*?)\r\n/gs, '$1').replace(/\r\n$/, '');
+}
 
 test('R45: a handshake goes upstream as the core composed it, with the token last', async (t) => {
   let seen = '';
@@ -59,7 +67,7 @@ test('R45: a handshake goes upstream as the core composed it, with the token las
 
 test('R19: what a handshake names in Connection does not take the token off', async (t) => {
   const upstream = await startRawUpstream(t, (socket) => {
-    readUntil(socket, '\r\n\r\n').then((head) => socket.end(`${SWITCHED}${head}`, 'latin1'));
+    readUntil(socket, '\r\n\r\n').then((head) => socket.write(`${SWITCHED}${head}`, 'latin1'));
   });
   const relay = await startRelay(t, upstream.origin, { tokens: staticTokens('secret-token') });
   for (const connection of [
@@ -68,8 +76,8 @@ test('R19: what a handshake names in Connection does not take the token off', as
   ]) {
     const client = openClient(t, relay.url);
     const head = handshake().replace('Connection: Upgrade', connection);
-    client.end(head);
-    const received = await readToEnd(client);
+    client.write(head);
+    const received = await readUntil(client, 'secret-token\r\n\r\n');
     assert.match(received, /\r\nAuthorization: Bearer secret-token\r\n\r\n$/);
     assert.match(received, /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n/);
   }
@@ -135,14 +143,10 @@ test('R45: an upstream refuses: status, headers and body reach the client, frame
     [
       'HTTP/1.1 500 Sorry\r\nTransfer-Encoding: chunked\r\nX-a: 1\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n',
       'HTTP/1.1 500 Sorry\r\nX-a: 1\r\n',
-      '2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n',
+      'abcde',
     ],
-    [
-      'HTTP/1.1 404 Not Here\r\nX-b: 2\r\n\r\ngone',
-      'HTTP/1.1 404 Not Here\r\nX-b: 2\r\n',
-      '4\r\ngone\r\n0\r\n\r\n',
-    ],
-    ['HTTP/1.0 400 Old\r\n\r\nold', 'HTTP/1.1 400 Old\r\n', '3\r\nold\r\n0\r\n\r\n'],
+    ['HTTP/1.1 404 Not Here\r\nX-b: 2\r\n\r\ngone', 'HTTP/1.1 404 Not Here\r\nX-b: 2\r\n', 'gone'],
+    ['HTTP/1.0 400 Old\r\n\r\nold', 'HTTP/1.1 400 Old\r\n', 'old'],
     ['HTTP/1.1 204 None\r\nX-c: 3\r\n\r\n', 'HTTP/1.1 204 None\r\nX-c: 3\r\n', ''],
     [
       'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08',
@@ -158,7 +162,7 @@ test('R45: an upstream refuses: status, headers and body reach the client, frame
     const relay = await startRelay(t, upstream.origin);
     const received = await exchangeBytes(relay.url, handshake());
     assert.ok(received.startsWith(head), received);
-    assert.ok(received.endsWith(`\r\n\r\n${body}`), received);
+    assert.equal(toContent(received), body);
     assert.match(received, /\r\nConnection: close\r\n/);
     assert.doesNotMatch(received, /\r\nUpgrade:/i);
   }
@@ -181,13 +185,13 @@ test('R45: a refusal of the application says that it is one, and is on record', 
 
 test('R56: a handshake that Google refuses over an old token is sent once more, with a new one', async (t) => {
   const seen: string[] = [];
+  const page =
+    '<html><head>\n<title>401 Unauthorized</title>\n</head>\n<body text=#000000 bgcolor=#ffffff>\n<h1>Error: Unauthorized</h1>\n' +
+    '<h2>Your client does not have permission to the requested URL <code>/</code>.</h2>\n<h2></h2>\n</body></html>';
   const refusal =
-    'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error="invalid_token" error_description="The access token could not be verified"\r\n' +
-    'Content-Type: text/html; charset=UTF-8\r\nServer: Google Frontend\r\nContent-Length: 95\r\n\r\n' +
-    '<html><head>\n<title>401 Unauthorized</title>\n</head><body><h1>Error: Unauthorized</h1></body></html>'.slice(
-      0,
-      95,
-    );
+    'HTTP/1.1 401 Unauthorized\r\nContent-Type: text/html; charset=UTF-8\r\n' +
+    'WWW-Authenticate: Bearer error="invalid_token" error_description="The access token could not be verified"\r\n' +
+    `Content-Length: ${page.length}\r\n\r\n${page}`;
   const upstream = await startRawUpstream(t, (socket) => {
     readUntil(socket, '\r\n\r\n').then((head) => {
       seen.push(/Authorization: Bearer (.*)\r/.exec(head)?.[1] ?? '');
@@ -224,7 +228,7 @@ test('R46, R35: a 101 that switches to something else, or says not to what, is a
     assert.match(received, /^HTTP\/1\.1 502 /, answer.slice(0, 100));
     assert.match(received, /"code": "bad_upstream_response"/);
     assert.match(received, /\r\nConnection: close\r\n/);
-    await Promise.all(upstream.sockets.map((socket) => socket.closed || once(socket, 'close')));
+    await Promise.all(upstream.sockets.map(closed));
   }
 });
 
@@ -258,7 +262,7 @@ test('R5, R7: a handshake passes the gate as a request does, and a refused one n
       /^HTTP\/1\.1 403 [\s\S]*"host_not_allowed"/,
     ],
     [handshake('/', 'Host: localhost\r\n'), /^HTTP\/1\.1 400 /],
-    [handshake('/%zz'), /^HTTP\/1\.1 400 [\s\S]*"bad_path"/],
+    [handshake('/a%5Cb'), /^HTTP\/1\.1 400 [\s\S]*"bad_path"/],
   ];
   for (const [head, answer] of refusals) {
     const received = await exchangeBytes(relay.url, head);
@@ -361,7 +365,17 @@ test('R46: a handshake sent along with the request before it waits for that resp
   await once(client, 'end');
   client.end();
   assert.equal(received.split('HTTP/1.1 200 OK').length, 3);
-  assert.match(received, /x{100}HTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*\r\n\r\nbye$/);
+  assert.match(received.slice(-300), /xxxHTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*\r\n\r\nbye$/);
+});
+
+test('R45: a handshake that can not be written is a 500, and no more than that', async (t) => {
+  const upstream = await startRawUpstream(t, (socket) => socket.resume());
+  const relay = await startRelay(t, upstream.origin, { setHeaders: ['X-Price', '5 €'] });
+  for (let i = 0; i < 3; i += 1) {
+    assert.match(await exchangeBytes(relay.url, handshake()), /^HTTP\/1\.1 500 [\s\S]*"internal"/);
+  }
+  await Promise.all(upstream.sockets.map(closed));
+  assert.ok(upstream.sockets.every((socket) => socket.bytesRead === 0));
 });
 
 test('a WebSocket has its own upstream connection: no request before or after shares it', async (t) => {
@@ -373,7 +387,6 @@ test('a WebSocket has its own upstream connection: no request before or after sh
   upstream.server.on('upgrade', (request, socket) => {
     assert.ok(!sockets.has(request.socket));
     socket.write(SWITCHED);
-    t.after(() => socket.destroy());
   });
   const relay = await startRelay(t, upstream.origin);
   for (let i = 0; i < 3; i += 1) {

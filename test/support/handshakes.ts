@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { connectTo, readUntil } from './sockets.ts';
@@ -40,10 +40,12 @@ export function openClient(t: TestContext, url: string): Socket {
 export async function openWebSocket(t: TestContext, url: string): Promise<Socket> {
   const socket = openClient(t, url);
   socket.write(handshake());
-  await readUntil(socket, '\r\n\r\n');
+  const head = await readUntil(socket, '\r\n\r\n');
+  assert.match(head, /^HTTP\/1\.1 101 /);
   return socket;
 }
 
+/** Resolves once a socket is closed, by a reset as well. */
 export async function closed(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, 'close');
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }

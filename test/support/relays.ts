@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { toListenerUrl } from '../../src/config/address.ts';
-import type { ListenerTls } from '../../src/config/config.ts';
+import type { ListenAddress, ListenerTls, UnixAddress } from '../../src/config/config.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { listen } from '../../src/relay/listen.ts';
@@ -26,11 +26,14 @@ export interface RelayOptions {
   readonly maxRequests?: number;
   readonly headTimeoutMs?: number;
   readonly keepAliveMs?: number;
+  readonly lingerMs?: number;
+  /** Instead of a free port of 127.0.0.1. */
+  readonly address?: ListenAddress | UnixAddress;
 }
 
 /** A listener with one route at `/` to an upstream: the relay without configuration or credentials around it. */
 export async function startRelay(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   upstreamOrigin: string,
   change: Partial<Route> = {},
   options: RelayOptions = {},
@@ -57,12 +60,16 @@ export async function startRelay(
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
   };
-  const listener = await listen([{ address: { host: '127.0.0.1', port: 0 }, tls: options.tls }], {
-    context,
-    maxConnections: options.maxConnections ?? 1_000,
-    ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
-    ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
-  });
+  const listener = await listen(
+    [{ address: options.address ?? { host: '127.0.0.1', port: 0 }, tls: options.tls }],
+    {
+      context,
+      maxConnections: options.maxConnections ?? 1_000,
+      ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
+      ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
+      ...(options.lingerMs && { lingerMs: options.lingerMs }),
+    },
+  );
   t.after(async () => {
     await listener.close(0);
     transport.destroy();

@@ -1,12 +1,8 @@
 import { EventEmitter, once } from 'node:events';
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-} from 'node:http';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { KeyedCertificate } from './certificates.ts';
 
@@ -17,7 +13,13 @@ export async function startUpstream(
   port = 0,
 ): Promise<{ origin: string; server: Server }> {
   const server = createHttpServer(handler);
-  await listenOnLoopback(t, server, () => server.closeAllConnections(), port);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  // The server itself forgets those that were upgraded.
+  const disconnect = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  await listenOnLoopback(t, server, disconnect, port);
   return { origin: originOf(server), server };
 }
 
@@ -111,7 +113,7 @@ export async function readToEnd(socket: Socket): Promise<string> {
     received += chunk.toString('latin1');
   });
   socket.on('error', () => {});
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.on('close', resolve));
   return received;
 }
 
@@ -137,7 +139,7 @@ export function readUntil(socket: Socket, text: string): Promise<string> {
 }
 
 /** The body of a request or response, whole. */
-export async function readBody(message: IncomingMessage): Promise<Buffer> {
+export async function readBody(message: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
