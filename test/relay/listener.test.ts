@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { type TestContext, test } from 'node:test';
-import { promisify } from 'node:util';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { ask, connectHttp2 } from '../support/http2-clients.ts';
 import { Frame, PREFACE, requestFields, toFrame, toHeaders } from '../support/http2-frames.ts';
@@ -17,7 +15,6 @@ import {
   startUpstream,
 } from '../support/sockets.ts';
 
-const run = promisify(execFile);
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 const LAST = 'GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
@@ -29,28 +26,6 @@ async function startTelling(t: TestContext, options: Parameters<typeof startRela
   });
   return startRelay(t, origin, {}, options);
 }
-
-test('HTTP/1.1 and HTTP/2 with prior knowledge are served on one port: curl', async (t) => {
-  const { url } = await startTelling(t);
-  for (const [args, version] of [
-    [['--http2-prior-knowledge'], '2'],
-    [['--http1.1'], '1.1'],
-    [['--http1.0'], '1.1'],
-    // The offer to upgrade (RFC 7540, section 3.2) is not taken up, and the request is served as it is.
-    [['--http2'], '1.1'],
-    [['--http2-prior-knowledge', '--data-binary', '@-'], '2'],
-    [['--http1.1', '-T', '-'], '1.1'],
-  ] as const) {
-    const child = run('curl', ['-sS', '-m', '5', '-w', ' %{http_version} %{http_code}', ...args, `${url}/x`]);
-    child.child.stdin?.end('hello');
-    const { stdout } = await child;
-    assert.match(
-      stdout,
-      new RegExp(`^<(GET|POST|PUT) /x [05]> ${version.replace('.', '\\.')} 200$`),
-      String(args),
-    );
-  }
-});
 
 test('HTTP/1.1 and HTTP/2 with prior knowledge are served on one port: undici and node:http2', async (t) => {
   const { url } = await startTelling(t);
@@ -236,17 +211,6 @@ test('R44: an early refusal arrives whole though the client wants the connection
     response.writeHead(413).end('too large'.repeat(1_000));
   });
   const { url } = await startRelay(t, origin, {}, { lingerMs: 500 });
-  const { stdout } = await run('curl', [
-    '-sS',
-    '-m',
-    '5',
-    '-T',
-    process.execPath,
-    '-w',
-    ' %{http_code}',
-    url,
-  ]);
-  assert.match(stdout, /^(too large){1000} 413$/);
   for (const more of ['', 'Connection: close\r\n']) {
     const socket = connectTo(url);
     socket.pause();

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { lstatSync, watch } from 'node:fs';
 import { lstat, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { promisify } from 'node:util';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { createProxy } from '../../src/proxy.ts';
 import { createTestAuthority } from '../support/certificates.ts';
@@ -16,7 +15,6 @@ import { startRelay } from '../support/relays.ts';
 import { readBody, startUpstream } from '../support/sockets.ts';
 import { createFolder } from '../support/stack.ts';
 
-const run = promisify(execFile);
 /** For an address with colons node:http2 makes one that is none. */
 const AUTHORITY = { ':authority': 'localhost' };
 
@@ -44,10 +42,9 @@ test('a unix socket is served over both versions of HTTP, to this user alone, an
   assert.equal(relay.url, `unix:${path}`);
   assert.equal((await lstat(path)).mode & 0o777, 0o600);
   assert.equal(await getThrough(path), '<127.0.0.1 localhost>');
-  for (const version of ['--http1.1', '--http2-prior-knowledge']) {
-    const args = ['-sS', '-m', '5', '--unix-socket', path, version, 'http://localhost/'];
-    assert.equal((await run('curl', args)).stdout, '<127.0.0.1 localhost>');
-  }
+  const session = connectHttp2(t, 'http://localhost', { createConnection: () => connect({ path }) });
+  assert.equal((await ask(session, AUTHORITY)).body, '<127.0.0.1 localhost>');
+  session.destroy();
   await relay.drain(1_000);
   await assert.rejects(lstat(path), { code: 'ENOENT' });
 });
