@@ -114,9 +114,18 @@ function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: n
   } else if (response?.headersSent === true) {
     // A second response would be taken for the content of the first.
     socket.destroy();
+  } else if (response === undefined && isReading(socket)) {
+    // It was answered before its end, and one answer is enough.
+    sendLastWords(socket, '', lingerMs);
   } else {
     refuseConnection(socket, toParseError(error), lingerMs);
   }
+}
+
+/** Whether the head of a request has come, and not yet all of its content. */
+function isReading(socket: Duplex): boolean {
+  const { parser } = socket as Duplex & { parser?: { incoming?: IncomingMessage | null } | null };
+  return parser?.incoming?.complete === false;
 }
 
 /** Connections that are refused as soon as their last response is sent. */

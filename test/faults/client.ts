@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { FaultExchange } from './exchange.ts';
 import { ResponseReader } from './response-reader.ts';
-import { Peer, play, type Script } from './script.ts';
+import { Peer, play, type Script, type Step } from './script.ts';
 
 /** What a client saw, one entry a response: `200 complete`, `200 broken`, `502 upstream_reset`; or what else befell it. */
 export type Verdicts = readonly string[];
@@ -14,6 +14,9 @@ export interface Visit {
   /** Waits for the proxy to close the connection as well. */
   readonly awaitsClose: boolean;
 }
+
+/** Steps after which there is nothing more to see. */
+const LEAVING: ReadonlySet<Step['kind']> = new Set(['reset', 'destroy', 'silence']);
 
 /**
  * Plays a client's script on a new connection, then waits for what it expects.
@@ -32,7 +35,7 @@ export async function visit(origin: URL, exchange: FaultExchange, plan: Visit): 
     if (reader.hasHead) exchange.marks.reach('client has the head');
   });
   await play(plan.script, peer, exchange.marks);
-  if (plan.script.some(({ kind }) => kind === 'reset' || kind === 'destroy')) return ['gone'];
+  if (plan.script.some(({ kind }) => LEAVING.has(kind))) return ['gone'];
   const isOver = (): boolean => !plan.awaitsClose && reader.responses.length >= plan.responses;
   const isOpen = await peer.when(() => isOver() || reader.complaint !== undefined);
   // A reset comes right behind the end at times; what is left unread of it doesn't matter.
@@ -45,6 +48,7 @@ export async function visit(origin: URL, exchange: FaultExchange, plan: Visit): 
 function toVerdicts({ responses, complaint }: ResponseReader, id: string): Verdicts {
   const verdicts = responses.map(({ status, code, exchange, isComplete }) => {
     if (code !== undefined) return `${status} ${code}${isComplete ? '' : ' broken'}`;
+    if (exchange === undefined) return `${status} of nobody${isComplete ? '' : ' broken'}`;
     if (exchange !== id) return `${status} of another exchange`;
     return `${status} ${isComplete ? 'complete' : 'broken'}`;
   });

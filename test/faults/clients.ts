@@ -1,4 +1,5 @@
 import type { Circumstances } from './exchange.ts';
+import type { Http2Plan } from './http2-client.ts';
 import {
   DESTROY,
   END,
@@ -20,6 +21,10 @@ export interface ClientConduct {
   readonly method: string;
   readonly script: (circumstances: Circumstances) => Script;
   readonly manner: Manner;
+  /** Over HTTP/2, instead of the script. */
+  readonly http2?: Http2Plan;
+  /** How many requests it makes, if not as many as it waits for responses. */
+  readonly requests?: number;
 }
 
 /** How a client's conduct bears on what it sees. */
@@ -195,22 +200,28 @@ const refused: readonly ClientConduct[] = Object.entries(REFUSED).map(([name, { 
 
 const UNDER_WAY = until('upstream has the head', 'client has the head');
 const ANYTHING = until('client has the head', 'upstream rests');
-const LEAVES: Readonly<Record<string, (c: Circumstances) => readonly Step[]>> = {
-  'once the upstream has its request': (c) => [send(head('GET', c)), UNDER_WAY],
-  'while it reads the response': (c) => [send(head('GET', c)), ANYTHING],
-  'having read nothing': (c) => [send(head('GET', c)), PAUSE, until('upstream rests')],
-  'in the midst of a long upload': (c) => [
-    send(head('POST', c, [CHUNKED])),
-    send(CHUNKS),
-    UNDER_WAY,
-    send(CHUNKS),
-  ],
-  'at once': (c) => [send(post(c))],
+const LEAVES: Readonly<
+  Record<string, { readonly method: string; readonly steps: (c: Circumstances) => readonly Step[] }>
+> = {
+  'once the upstream has its request': {
+    method: 'GET',
+    steps: (c) => [send(head('GET', c)), UNDER_WAY],
+  },
+  'while it reads the response': { method: 'GET', steps: (c) => [send(head('GET', c)), ANYTHING] },
+  'having read nothing': {
+    method: 'GET',
+    steps: (c) => [send(head('GET', c)), PAUSE, until('upstream rests')],
+  },
+  'in the midst of an upload': {
+    method: 'POST',
+    steps: (c) => [send(head('POST', c, [CHUNKED])), send(CHUNKS), UNDER_WAY, send(CHUNKS)],
+  },
+  'at once': { method: 'POST', steps: (c) => [send(post(c))] },
 };
 
-const leaving: readonly ClientConduct[] = Object.entries(LEAVES).flatMap(([name, steps]) => [
-  conduct(`resets ${name}`, 'POST', (c) => [...steps(c), RESET], { kind: 'gone' }),
-  conduct(`closes ${name}`, 'POST', (c) => [...steps(c), DESTROY], { kind: 'gone' }),
+const leaving: readonly ClientConduct[] = Object.entries(LEAVES).flatMap(([name, { method, steps }]) => [
+  conduct(`resets ${name}`, method, (c) => [...steps(c), RESET], { kind: 'gone' }),
+  conduct(`closes ${name}`, method, (c) => [...steps(c), DESTROY], { kind: 'gone' }),
 ]);
 
 /** Moves too much to be played by the thousand. */

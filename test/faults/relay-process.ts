@@ -44,7 +44,7 @@ const KEEP_ALIVE_MS = 300;
 const LINGER_MS = 300;
 const DRAIN_MS = 10_000;
 /** Low enough for a slot that is not given back to be missed soon. */
-const MAX_REQUESTS = 500;
+const MAX_REQUESTS = 700;
 
 const timers = new Set<number>();
 createHook({

@@ -25,11 +25,13 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'PUT']);
  * - Content that breaks off is the client's own fault (400, 408), unless the upstream says something before it would have come (R44).
  * - All else is as the upstream makes it: what it sends whole comes whole; what it breaks off before its head is 502 or, if it was silent,
  *   504 (R35, R42, R51); what it breaks off later is broken for the client, too, never ended (R42).
+ * - An upstream that can't be connected to is 502, or 504 where it was silent, and after a while 503 without being tried (R51, R58).
  * - A request reaches the upstream once; one that may arrive twice, once more (R54, R55).
  */
 export function toExpectation(client: ClientConduct, upstream: UpstreamConduct): Expectation {
   const { manner, method } = client;
-  const mostSeen = REPEATABLE.has(method) ? 2 : 1;
+  const requests = client.requests ?? (manner.kind === 'whole' ? manner.responses : 1);
+  const mostSeen = requests * (REPEATABLE.has(method) ? 2 : 1);
   const own = method === 'HEAD' ? (upstream.headVerdicts ?? upstream.verdicts) : upstream.verdicts;
   const one = { responses: 1, afterwards: undefined };
   switch (manner.kind) {
@@ -48,7 +50,7 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
         verdicts: own,
         responses: manner.responses,
         afterwards: manner.afterwards,
-        mostSeen: mostSeen * manner.responses,
+        mostSeen,
       };
   }
 }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 export type Step =
   /** Writes text, as Latin-1, in one piece. */
   | { readonly kind: 'send'; readonly text: string }
-  /** Writes text byte by byte, each in a turn of its own. */
+  /** Writes text byte by byte, or nearly, each in a turn of its own. */
   | { readonly kind: 'trickle'; readonly text: string }
   /** Writes so many bytes of filling, no faster than they are taken. */
   | { readonly kind: 'flood'; readonly bytes: number }
@@ -212,10 +212,14 @@ async function playStep(step: Step, peer: Peer, marks: Marks, hasContent?: () =>
   }
 }
 
+/** Bytes that trickle one by one; what is left comes in small pieces, as a head may only take so long. */
+const SINGLE_BYTES = 80;
+const PIECE_BYTES = 17;
+
 async function trickleInto(socket: Socket, text: string): Promise<void> {
-  for (const character of text) {
-    if (!socket.writable) return;
-    socket.write(character, 'latin1');
+  for (let at = 0, bytes = 1; at < text.length && socket.writable; at += bytes) {
+    bytes = at < SINGLE_BYTES ? 1 : PIECE_BYTES;
+    socket.write(text.slice(at, at + bytes), 'latin1');
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

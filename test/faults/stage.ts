@@ -1,6 +1,12 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTestAuthority } from '../support/certificates.ts';
 import { type Verdicts, visit } from './client.ts';
 import type { ClientConduct } from './clients.ts';
+import { openDoors } from './doors.ts';
 import { FaultExchange } from './exchange.ts';
+import { visitHttp2 } from './http2-client.ts';
 import { createRandom } from './random.ts';
 import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
@@ -30,6 +36,8 @@ export interface Stage {
 const LIMIT_MS = 400;
 /** Relays whose connections one exchange has to itself. */
 const SOLOS = 24;
+/** How often an exchange is played again that this process itself was too slow for. */
+const MOST_TRIES = 5;
 /** An exchange that takes longer hangs. */
 const HANG_MS = 15_000;
 
@@ -38,13 +46,20 @@ export async function createStage(): Promise<Stage> {
   const exchanges = new Map<string, FaultExchange>();
   const shared = await startScriptedUpstream(exchanges, true);
   const alone = await startScriptedUpstream(exchanges, false);
-  const upstreams: readonly ScriptedUpstream[] = [shared, alone];
+  const authority = createTestAuthority();
+  const doors = await openDoors(authority);
+  const upstreams: readonly ScriptedUpstream[] = [shared, alone, ...doors.upstreams];
+  const folder = await mkdtemp(join(tmpdir(), 'faults-'));
+  const caFile = join(folder, 'ca.pem');
+  await writeFile(caFile, authority.cert);
   const solos = Array.from({ length: SOLOS }, (_, at) => `solo ${at}`);
-  const relays = await startRelayProcess([
+  const plans = [
     { name: 'shared', upstreamOrigin: shared.origin, limitMs: LIMIT_MS },
     { name: 'patient', upstreamOrigin: alone.origin, limitMs: 0 },
     ...solos.map((name) => ({ name, upstreamOrigin: alone.origin, limitMs: LIMIT_MS })),
-  ]);
+    ...[...doors.origins].map(([name, upstreamOrigin]) => ({ name, upstreamOrigin, limitMs: LIMIT_MS })),
+  ];
+  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile });
   const stalls = watchStalls();
   const free = [...solos];
   const waiting: (() => void)[] = [];
@@ -74,11 +89,16 @@ export async function createStage(): Promise<Stage> {
       toUpstreamScript: upstream.script,
     });
     exchanges.set(exchange.id, exchange);
+    if (upstream.door !== undefined) exchange.marks.reach('upstream rests');
     const script = client.script(exchange);
     const expected = toExpectation(client, upstream);
     const plan = { script, responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
     const playing = (async (): Promise<Verdicts> => {
-      const verdicts = await visit(new URL(relays.urls[name] ?? ''), exchange, plan);
+      const origin = new URL(relays.urls[name] ?? '');
+      const verdicts =
+        client.http2 === undefined
+          ? await visit(origin, exchange, plan)
+          : await visitHttp2(origin, exchange, client.http2);
       exchange.marks.reach('client is done');
       // What was begun upstream has to end as well: whole, or by a connection that closes.
       await exchange.settled();
@@ -98,6 +118,7 @@ export async function createStage(): Promise<Stage> {
 
   const playOnce = async (combination: Combination): Promise<string | undefined> => {
     const { client, upstream } = combination;
+    if (upstream.door !== undefined) return playOn(upstream.door, combination);
     if (client.manner.kind === 'gone') return playOn('patient', combination);
     if (upstream.isSolo !== true && client.method !== 'HEAD') return playOn('shared', combination);
     const name = await take();
@@ -115,7 +136,7 @@ export async function createStage(): Promise<Stage> {
         const before = stalls.count();
         const fault = await playOnce(combination);
         // A process that stood still itself for as long as a relay waits can't tell whose silence it was.
-        if (fault === undefined || tries === 3 || stalls.count() === before) return fault;
+        if (fault === undefined || tries === MOST_TRIES || stalls.count() === before) return fault;
       }
     },
     hangUp() {
@@ -123,6 +144,7 @@ export async function createStage(): Promise<Stage> {
     },
     async close() {
       stalls.stop();
+      await rm(folder, { recursive: true });
       await Promise.all(upstreams.map((upstream) => upstream.close()));
     },
   };

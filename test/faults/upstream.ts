@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from 'node:net';
 import type { FaultExchange } from './exchange.ts';
 import { Peer, play } from './script.ts';
 
@@ -29,7 +29,7 @@ export async function startScriptedUpstream(
 /** Listens on a free loopback port, and does the same with every connection. */
 export async function startServer(
   onConnection: (socket: Socket) => void,
-  create: typeof createServer = createServer,
+  create: (options: ServerOpts, onConnection: (socket: Socket) => void) => Server = createServer,
 ): Promise<ScriptedUpstream> {
   const sockets = new Set<Socket>();
   const server: Server = create({ allowHalfOpen: true, noDelay: true }, (socket) => {

@@ -23,6 +23,8 @@ export interface UpstreamConduct {
   readonly verdicts: readonly string[];
   /** What a client sees that asked for the head only, where that is something else. */
   readonly headVerdicts?: readonly string[];
+  /** Where it has to be asked: an upstream of its own, which plays no script. */
+  readonly door?: string;
   /** Whether it waits for the request's content before it does anything. */
   readonly awaitsContent: boolean;
   /** Its connection must not be shared: what it does afterwards would befall another exchange. */

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { startRelay } from '../support/relays.ts';
-import { connectTo, exchangeBytes, readUntil, startRawUpstream } from '../support/sockets.ts';
+import {
+  closedPort,
+  connectTo,
+  exchangeBytes,
+  readToEnd,
+  readUntil,
+  startRawUpstream,
+} from '../support/sockets.ts';
 
 test('R42: content that breaks off is a reset to HTTP/1.0, which knows no other end than that of the connection', async (t) => {
   const { origin, sockets } = await startRawUpstream(t, (socket) => {
@@ -34,4 +41,19 @@ test('a request that is whole gets its own response, whatever cannot be read beh
     assert.match(received, /\r\n\r\nhiHTTP\/1\.1 400 Bad Request\r\n/);
   }
   assert.match(await exchangeBytes(relay.url, '\0garbage\r\n\r\n'), /^HTTP\/1\.1 400 /);
+});
+
+test('a request that was answered early is not answered once more for what breaks in its content', async (t) => {
+  const relay = await startRelay(t, `http://127.0.0.1:${await closedPort()}`);
+  for (const [head, surplus] of [
+    ['Content-Length: 5', ''],
+    ['Transfer-Encoding: chunked', 'no size\r\n'],
+  ] as const) {
+    const client = connectTo(relay.url);
+    client.write(`POST / HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n`);
+    await readUntil(client, 'upstream_refused"');
+    const rest = readToEnd(client);
+    client.end(surplus);
+    assert.doesNotMatch(await rest, /HTTP\/1\.1/);
+  }
 });
