@@ -15,8 +15,8 @@ export interface AnswerContext {
   /** The route's name; undefined when none was found. */
   readonly route: string | undefined;
   readonly requestId: string;
-  /** Whether whoever asked reads `grpc-status` instead of the status. */
-  readonly readsGrpcStatus?: boolean;
+  /** The content type for whoever reads `grpc-status` instead of the status; undefined for everybody else. */
+  readonly grpcType?: string | undefined;
 }
 
 /**
@@ -24,7 +24,7 @@ export interface AnswerContext {
  * (RFC 9209) by which a client can tell it from an upstream's answer.
  */
 export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer {
-  if (context.readsGrpcStatus === true) return toGrpcAnswer(error, context);
+  if (context.grpcType !== undefined) return toGrpcAnswer(error, context.grpcType, context);
   const { code, message, hint } = error;
   const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
   const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
@@ -34,11 +34,11 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
 }
 
 /** A failure as gRPC has it: status 200, and all that there is to say in the head ("Trailers-Only"). */
-function toGrpcAnswer(error: ProxyError, { requestId }: AnswerContext): Answer {
+function toGrpcAnswer(error: ProxyError, contentType: string, { requestId }: AnswerContext): Answer {
   const text = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
   const lines = [
     'Content-Type',
-    'application/grpc',
+    contentType,
     'grpc-status',
     String(toGrpcStatus(error)),
     'grpc-message',

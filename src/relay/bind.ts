@@ -15,12 +15,20 @@ export function bindTcp<S extends Server>(server: S, address: ListenAddress): Pr
   );
 }
 
+/** What fits into `sun_path`, its NUL left out (unix(7)). Older versions of Node cut off what doesn't, and listen elsewhere. */
+const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
+
 /**
  * Binds a server to a Unix socket that only this user can connect to (mode 0600). One that a program which is gone left behind
  * is replaced.
  * @throws ProxyError `address_in_use`, `address_unavailable`
  */
 export async function bindUnix<S extends Server>(server: S, { path }: UnixAddress): Promise<S> {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new ProxyError('address_unavailable', `Can't listen on unix:${path}: the path is too long.`, {
+      hint: `A socket's path may be ${MAX_PATH_BYTES} bytes long here.`,
+    });
+  }
   await removeLeftover(path);
   const listenPrivately = (): void => {
     // From its first moment on: changing the mode afterwards would leave a gap.

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
 import type { Breaker } from './breaker.ts';
 import type { Attempt, AttemptFailure, Carrier, Lane } from './lane.ts';
-import { isRetriable, MAX_ATTEMPTS, type RetryBudget, toBackoffMs } from './retry.ts';
+import { isPassing, isRetriable, MAX_ATTEMPTS, type RetryBudget, toBackoffMs } from './retry.ts';
 import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
 import { toUpstreamError } from './upstream-failure.ts';
 
@@ -116,7 +116,7 @@ export class Carriage implements Attempt, Sending {
     const { breaker, budget } = this.#context;
     if (this.#attempts === MAX_ATTEMPTS || this.#hasAnswered) return false;
     if (!breaker.isClosed || !isRetriable(this.request, failure)) return false;
-    return failure.reach === 'stale' || budget.take();
+    return isPassing(failure.reach) || budget.take();
   }
 
   async #tryAgain(failure: AttemptFailure): Promise<void> {

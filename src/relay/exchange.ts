@@ -7,7 +7,7 @@ import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOption
 import type { Client, ClientListener } from './client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
-import { readsGrpcStatus } from './grpc.ts';
+import { toGrpcType } from './grpc.ts';
 import type { Load } from './load.ts';
 import { toLocalize } from './localization.ts';
 import {
@@ -72,6 +72,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #leaked: readonly string[] | undefined;
   #requestId: string | undefined;
   #screen: RefusalScreen | undefined;
+  /** What came behind a refusal that is on the screen. */
+  #screenedTrailers: readonly string[] = [];
   #isReplay = false;
   #refusal: Diagnosis | undefined;
 
@@ -230,7 +232,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#begin(head.status, head.reason, head.lines, by);
     let wantsMore = true;
     for (const chunk of chunks) wantsMore = this.onData(chunk);
-    if (isComplete) this.onEnd([]);
+    if (isComplete) this.onEnd(this.#screenedTrailers);
     else if (wantsMore) this.#sending?.resume();
   }
 
@@ -283,6 +285,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   onEnd(trailers: readonly string[]): void {
     if (this.#isOver) return;
     if (this.#screen !== undefined) {
+      this.#screenedTrailers = trailers;
       this.#screen.onEnd();
       return;
     }
@@ -319,7 +322,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       toErrorAnswer(error, {
         route: this.#forward?.route.name,
         requestId: this.#id(),
-        readsGrpcStatus: readsGrpcStatus({ contentType }),
+        grpcType: toGrpcType({ contentType }),
       }),
     );
   }

@@ -2,16 +2,20 @@ import type { ProxyError } from '../errors.ts';
 import type { RequestFacts } from './request-head.ts';
 
 const GRPC = /^application\/grpc(?:$|[+;\s])/i;
-const GRPC_WEB = /^application\/grpc-web(?:-text)?(?:$|[+;\s])/i;
+const GRPC_WEB = /^(application\/grpc-web(?:-text)?(?:\+[\w.-]+)?)(?:$|[;\s])/i;
 
 /** Whether a request is gRPC over HTTP/2. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */
 export function isGrpc({ contentType }: Pick<RequestFacts, 'contentType'>): boolean {
   return contentType !== undefined && GRPC.test(contentType);
 }
 
-/** Whether whoever asked reads `grpc-status` rather than the status: gRPC, and gRPC-Web, which any HTTP carries. */
-export function readsGrpcStatus({ contentType }: Pick<RequestFacts, 'contentType'>): boolean {
-  return contentType !== undefined && (GRPC.test(contentType) || GRPC_WEB.test(contentType));
+/**
+ * The content type of an answer to whoever reads `grpc-status` rather than the status: gRPC, and gRPC-Web, which any HTTP carries
+ * and whose clients want what they sent. Undefined for everybody else. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
+ */
+export function toGrpcType({ contentType }: Pick<RequestFacts, 'contentType'>): string | undefined {
+  if (isGrpc({ contentType })) return 'application/grpc';
+  return contentType?.match(GRPC_WEB)?.[1]?.toLowerCase();
 }
 
 /** gRPC's codes for the statuses of our answers. https://github.com/grpc/grpc/blob/master/doc/statuscodes.md */
@@ -30,6 +34,7 @@ const BY_HTTP_STATUS: Readonly<Record<number, number>> = {
   403: STATUS.permissionDenied,
   404: STATUS.unimplemented,
   405: STATUS.unimplemented,
+  408: STATUS.unavailable,
   413: STATUS.resourceExhausted,
   429: STATUS.resourceExhausted,
   431: STATUS.resourceExhausted,

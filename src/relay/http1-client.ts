@@ -134,6 +134,11 @@ export class Http1Client implements Client {
   }
 
   breakOff(): void {
+    const { socket } = this.#request;
+    const isEndedByClose = !this.#response.chunkedEncoding && this.#contentLength === undefined;
+    // To HTTP/1.0 the end of the connection is the end of the content: only a reset says that there was more to come. Over TLS
+    // that is said by the closing alert that is missing.
+    if (isEndedByClose && isPlainTcp(socket)) socket.resetAndDestroy();
     this.#response.destroy();
   }
 
@@ -159,6 +164,11 @@ export class Http1Client implements Client {
     request.on('end', settle).on('close', settle);
     request.resume();
   }
+}
+
+/** Neither TLS nor a Unix socket: they can't be reset. */
+function isPlainTcp(socket: Socket): boolean {
+  return socket.remoteFamily !== undefined && !('encrypted' in socket);
 }
 
 function flushHead(client: Http1Client): void {

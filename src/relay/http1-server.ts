@@ -38,6 +38,7 @@ export interface Http1ServerOptions {
 
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
+const PROBE_DELAY_MS = 60_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
 export function createHttp1Server(options: Http1ServerOptions): Server {
@@ -51,6 +52,9 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     connectionsCheckingInterval: Math.min(CHECK_MS, headTimeoutMs),
     insecureHTTPParser: false,
     noDelay: true,
+    // TCP's own probes find clients that vanished without a word.
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_DELAY_MS,
     requireHostHeader: true,
     // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
     optimizeEmptyRequests: true,
@@ -99,17 +103,28 @@ export function toHeadTimeout(): ProxyError {
 }
 
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: number): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+  const response = toResponse(socket);
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
-    return;
+  } else if (response?.req.complete === true) {
+    // What can't be read came behind a request that is whole: its response comes first, and is not this one.
+    if (refusing.has(socket)) return;
+    refusing.add(socket);
+    response.once('finish', () => refuseConnection(socket, toParseError(error), lingerMs));
+  } else if (response?.headersSent === true) {
+    // A second response would be taken for the content of the first.
+    socket.destroy();
+  } else {
+    refuseConnection(socket, toParseError(error), lingerMs);
   }
-  refuseConnection(socket, toParseError(error), lingerMs);
 }
 
-/** Whether a response has begun on this connection: a second one would be taken for its body. */
-function isAnswering(socket: Duplex): boolean {
-  const { _httpMessage: message } = socket as Duplex & { _httpMessage?: ServerResponse };
-  return message?.headersSent === true;
+/** Connections that are refused as soon as their last response is sent. */
+const refusing = new WeakSet<Duplex>();
+
+/** The response under way on a connection. */
+function toResponse(socket: Duplex): ServerResponse | undefined {
+  return (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage ?? undefined;
 }
 
 function toParseError(error: NodeJS.ErrnoException): ProxyError {

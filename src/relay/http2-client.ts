@@ -3,6 +3,7 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
+  type ServerStreamResponseOptions,
 } from 'node:http2';
 import type { Answer } from './answers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
@@ -14,6 +15,9 @@ import { toTrailers } from './trailers.ts';
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
+/** How often it is looked whether an early answer has gone out to a client that is slow to take it. */
+const STOP_RETRY_MS = 100;
+
 /** A client that speaks HTTP/2: one stream of its connection (RFC 9113). */
 export class Http2Client implements Client {
   readonly head: RequestHead;
@@ -22,23 +26,19 @@ export class Http2Client implements Client {
   readonly connection = undefined;
   readonly #stream: ServerHttp2Stream;
   #sentStatus = 0;
+  /** The head of a response that most likely has nothing else, kept back until that is known. */
+  #heldHead: OutgoingHttpHeaders | undefined;
   #trailers: FieldLines = [];
   #requestTrailers: FieldLines = [];
   #isRequestWhole: boolean;
-  readonly #lingerMs: number;
 
   constructor(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    options: {
-      readonly scheme: 'http' | 'https';
-      /** How long it may go on sending a request that was answered before its end. */
-      readonly lingerMs: number;
-    },
+    scheme: 'http' | 'https',
   ) {
     this.#stream = stream;
-    this.#lingerMs = options.lingerMs;
     this.#isRequestWhole = stream.endAfterHeaders;
     const lines = joinCookies(fromHttp2Fields(rawHeaders));
     this.expectsContinue = findValue(lines, 'expect')?.toLowerCase() === '100-continue';
@@ -51,7 +51,7 @@ export class Http2Client implements Client {
       lines,
       http2: { authority: headers[':authority'], hasBody: !stream.endAfterHeaders },
       peer: stream.session?.socket.remoteAddress ?? '',
-      scheme: options.scheme,
+      scheme,
     };
     // Told by 'close' as well; without a listener it would end the process.
     stream.on('error', () => {});
@@ -85,22 +85,41 @@ export class Http2Client implements Client {
   }
 
   sendHead({ status, lines }: ClientResponseHead): void {
-    const stream = this.#stream;
-    stream.on('wantTrailers', () => this.#sendTrailers());
-    respond(stream, { ':status': status, ...toHttp2Fields(lines) });
+    const head: OutgoingHttpHeaders = { ':status': status, ...toHttp2Fields(lines) };
+    // gRPC's "Trailers-Only", which clients take for a response only if it ends with its head.
+    if (status === 200 && 'grpc-status' in head) this.#heldHead = head;
+    else this.#respond(head);
     this.#sentStatus = status;
   }
 
+  #respond(head: OutgoingHttpHeaders): void {
+    this.#stream.on('wantTrailers', () => this.#sendTrailers());
+    respond(this.#stream, head, { waitForTrailers: true });
+  }
+
   sendData(chunk: Buffer): boolean {
+    const head = this.#heldHead;
+    if (head !== undefined) {
+      this.#heldHead = undefined;
+      this.#respond(head);
+    }
     return this.#stream.write(chunk);
   }
 
   end(trailers: FieldLines): void {
     this.#trailers = trailers;
-    const isBodiless = this.#stream.writableEnded;
-    this.#stream.end();
-    // Where the head was all, nobody asks for trailers.
-    if (isBodiless) this.#linger();
+    if (this.#heldHead === undefined) this.#stream.end();
+    else this.#endWithHead({ ...this.#heldHead, ...toHttp2Fields(trailers) });
+    this.#stopUpload();
+  }
+
+  #endWithHead(head: OutgoingHttpHeaders): void {
+    try {
+      respond(this.#stream, head, { endStream: true });
+    } catch {
+      // The stream is gone.
+      this.breakOff();
+    }
   }
 
   sendAnswer({ status, lines, body }: Answer): void {
@@ -110,7 +129,7 @@ export class Http2Client implements Client {
     const isBodiless = body === '' || this.head.method === 'HEAD';
     stream.respond({ ':status': status, ...toHttp2Fields(lines) }, { endStream: isBodiless });
     if (!isBodiless) stream.end(body);
-    this.#linger();
+    this.#stopUpload();
   }
 
   #sendTrailers(): void {
@@ -120,34 +139,42 @@ export class Http2Client implements Client {
       // What can't be put into HTTP/2 is not worth the response, which is whole.
       if (!this.#stream.destroyed) this.#stream.sendTrailers({});
     }
-    this.#linger();
   }
 
   handOver(): void {}
 
   breakOff(): void {
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    const stream = this.#stream;
+    // Not in the midst of what Node does with bytes that arrived: a stream closed there that may still want trailers can be destroyed
+    // before its reset is out, and then Node ends the process.
+    setImmediate(() => {
+      if (!stream.closed) stream.close(NGHTTP2_INTERNAL_ERROR);
+    });
   }
 
   /**
-   * Reads on for a moment where the request isn't whole, then asks for no more of it (RFC 9113, section 8.1). Not at once: a reset takes
-   * what is still to be sent of the response with it, its head included.
+   * Asks a client that was answered before its request's end to send no more of it (RFC 9113, section 8.1): once the answer's last
+   * frame has gone out, as a reset takes the place of what still waits.
    */
-  #linger(): void {
+  #stopUpload(): void {
     const stream = this.#stream;
-    if (this.#isRequestWhole || stream.closed) return;
-    const stop = setTimeout(() => {
-      if (!this.#isRequestWhole && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
-    }, this.#lingerMs);
-    stop.unref();
-    stream.on('close', () => clearTimeout(stop));
+    const stop = (): void => {
+      if (this.#isRequestWhole || stream.closed || stream.destroyed) return;
+      if (stream.state.localClose === 1) stream.close(NGHTTP2_NO_ERROR);
+      else setTimeout(stop, STOP_RETRY_MS).unref();
+    };
+    if (this.#isRequestWhole) return;
     stream.resume();
+    setImmediate(stop);
   }
 }
 
 /** As `Http2Stream.respond`. Versions of Node that take some fields only once are given their values as one (RFC 9110, section 5.3). */
-function respond(stream: ServerHttp2Stream, fields: OutgoingHttpHeaders): void {
-  const options = { waitForTrailers: true };
+function respond(
+  stream: ServerHttp2Stream,
+  fields: OutgoingHttpHeaders,
+  options: ServerStreamResponseOptions,
+): void {
   try {
     stream.respond(fields, options);
   } catch (error) {

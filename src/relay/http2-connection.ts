@@ -153,8 +153,8 @@ export class Http2Connection implements Road {
       : toStreamCause(error, resetCode);
     if (hasAnswered) return { cause, reach: 'unknown' };
     if (streamId === undefined) return { cause, reach: 'unsent' };
-    if (streamId > this.#lastStreamId || resetCode === constants.NGHTTP2_REFUSED_STREAM)
-      return { cause, reach: 'unprocessed' };
+    if (streamId > this.#lastStreamId) return { cause, reach: 'beyond-goaway' };
+    if (resetCode === constants.NGHTTP2_REFUSED_STREAM) return { cause, reach: 'unprocessed' };
     const isBroken = this.session.destroyed || this.#connecting.socket.destroyed;
     const isStale = isBroken && departure.isReused && departure.bytesRead === this.#bytesRead;
     return { cause, reach: isStale ? 'stale' : 'unknown' };

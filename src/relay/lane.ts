@@ -57,7 +57,8 @@ export interface AttemptFailure {
 
 /**
  * How far a request that failed can have come (RFC 9110, section 9.2.2; RFC 9113, section 8.7):
- * `unsent` no connection stood, nothing was sent; `unprocessed` the upstream says that it did not look at it (REFUSED_STREAM, or beyond
- * a GOAWAY); `stale` the connection had carried others and turned out closed before any byte of a response; `unknown` anything else.
+ * `unsent` no connection stood, nothing was sent; `unprocessed` the upstream says that it did not look at it (REFUSED_STREAM); `beyond-goaway`
+ * so, too, as it only took leave of the connection; `stale` the connection had carried others and turned out closed before any byte of a
+ * response; `unknown` anything else.
  */
-export type Reach = 'unsent' | 'unprocessed' | 'stale' | 'unknown';
+export type Reach = 'unsent' | 'unprocessed' | 'beyond-goaway' | 'stale' | 'unknown';

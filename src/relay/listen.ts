@@ -54,32 +54,39 @@ export async function listen(
   listeners: readonly ListenerConfig[],
   options: ListenOptions,
 ): Promise<Listener> {
-  const doors: (Door & { readonly configured: ListenerConfig })[] = [];
+  const made: Door[] = [];
+  const doors = new Map<Door, ListenerConfig>();
   const connections = createLoad(options.maxConnections);
   const accepted = createLoad(options.maxConnections + SURPLUS);
   try {
     for (const configured of listeners) {
       const { address, tls } = configured;
       const material = tls && (await readTlsMaterial(tls));
-      const opened = await open(address, () => createDoor(options, { connections, accepted }, material));
-      doors.push(...opened.map((door) => ({ ...door, configured })));
+      const create = (): Door => {
+        const door = createDoor(options, { connections, accepted }, material);
+        made.push(door);
+        return door;
+      };
+      for (const door of await open(address, create)) doors.set(door, configured);
     }
   } catch (error) {
-    await Promise.all(doors.map((door) => door.close(0)));
+    await Promise.all(made.map((door) => door.close(0)));
     throw error;
   }
+  // Those that got no address have timers all the same.
+  await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
   return {
-    addresses: doors.map((door) => ({ ...door.bound(), configured: door.configured })),
+    addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), configured })),
     async close(deadlineMs) {
-      await Promise.all(doors.map((door) => door.close(deadlineMs)));
+      await Promise.all([...doors.keys()].map((door) => door.close(deadlineMs)));
     },
   };
 }
 
 async function open(address: ListenAddress | UnixAddress, create: () => Door): Promise<readonly Door[]> {
+  if ('host' in address && address.host === 'localhost') return openLoopback(address.port, create);
   const door = create();
   if ('path' in address) await bindUnix(door.server, address);
-  else if (address.host === 'localhost') return openLoopback(address.port, create);
   else await bindTcp(door.server, address);
   return [door];
 }
@@ -153,8 +160,7 @@ function createDoor(
     lingerMs,
   });
   const http2 = createHttp2Endpoint({
-    handle: (stream, headers, rawHeaders) =>
-      serve(new Http2Client(stream, headers, rawHeaders, { scheme, lingerMs })),
+    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
     headTimeoutMs,
     keepAliveMs,
   });

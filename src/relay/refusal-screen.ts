@@ -84,7 +84,7 @@ const DECOMPRESSORS: ReadonlyMap<string, (chunk: Buffer) => Buffer> = new Map([
 /**
  * Keeps a refusal back until the first piece of its body tells whose it is. An application's goes on to the client. So does
  * one of Google's, unless the request had no body and another token can be had: then the request is sent once more, as no
- * application has seen it (R56).
+ * application has seen it (R56). One with a body isn't, but the next has the other token.
  */
 export class RefusalScreen {
   readonly #head: RefusalHead;
@@ -123,6 +123,8 @@ export class RefusalScreen {
     const mayHelp = by !== 'application' && status !== 404;
     if (!mayHelp || isReplay || forward.framing !== 'none') {
       this.#relay(by, diagnosis);
+      // A client whose requests all have content, as those of gRPC do, must not be left with a refused token.
+      if (mayHelp && !isReplay) tokens.replace(token).catch(() => {});
       return;
     }
     tokens.replace(token).then(

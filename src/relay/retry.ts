@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { AttemptFailure } from './lane.ts';
+import type { AttemptFailure, Reach } from './lane.ts';
 import type { UpstreamRequest } from './transport.ts';
 import { isLastingFailure } from './upstream-failure.ts';
 
@@ -26,6 +26,7 @@ export function isRetriable(request: UpstreamRequest, { cause, reach }: AttemptF
     case 'unsent':
       return !isLastingFailure(cause);
     case 'unprocessed':
+    case 'beyond-goaway':
       return true;
     case 'stale':
       return isIdempotent(method);
@@ -38,11 +39,16 @@ const BACKOFF_MS = 25;
 
 /**
  * How long to wait before the second attempt: full jitter, so that what failed together doesn't come back together. Not at all
- * after a connection that proved closed: the upstream has no trouble.
+ * after a connection that proved closed or was taken leave of: the upstream has no trouble.
  * @param random as `Math.random`
  */
 export function toBackoffMs({ reach }: AttemptFailure, random: () => number): number {
-  return reach === 'stale' ? 0 : random() * BACKOFF_MS;
+  return isPassing(reach) ? 0 : random() * BACKOFF_MS;
+}
+
+/** Whether it was the connection's time that had come: no sign of trouble, as the next one has its own. */
+export function isPassing(reach: Reach): boolean {
+  return reach === 'stale' || reach === 'beyond-goaway';
 }
 
 /** Retries for each request. */
@@ -55,7 +61,7 @@ const MOST_SAVED = 100;
 
 /**
  * Keeps retries at a fifth of all requests (R55), so that an upstream in trouble isn't given twice the work. Those after a connection
- * that proved closed are not its business: there are never more of them than requests that were answered before.
+ * that proved closed, or was taken leave of, are not its business: such an upstream has done none of it.
  */
 export class RetryBudget {
   readonly #clock: Clock;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { after, type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -14,12 +15,12 @@ const browser = await launchChromium();
 after(() => browser.close());
 
 const TOOLS = `<script>
-  let socket;
+  let socket, ended;
   const next = (type) => new Promise((resolve) => socket.addEventListener(type, resolve, { once: true }));
-  const ends = () => next('close').then(({ code, reason, wasClean }) => [code, reason, wasClean]);
   const opens = (url, protocols) => {
     socket = new WebSocket(url, protocols);
     socket.binaryType = 'arraybuffer';
+    ended = next('close').then(({ code, reason, wasClean }) => [code, reason, wasClean]);
     return next('open').then(() => socket.protocol);
   };
   const echoes = (message) => {
@@ -38,7 +39,7 @@ interface Scene {
   /** Address of the application on a host of its own, and on a path of localhost. */
   readonly site: string;
   readonly path: string;
-  /** Emits `connection` with the application's side of a WebSocket and its handshake. */
+  /** Emits `connection` with the application's side of a WebSocket. */
   readonly app: EventEmitter;
   readonly handshakes: readonly IncomingMessage[];
 }
@@ -46,6 +47,14 @@ interface Scene {
 /** An application that echoes, at any path but `/closed`, and a page of it. */
 async function setScene(t: TestContext, scheme: 'http' | 'https' = 'http'): Promise<Scene> {
   const events = new EventEmitter();
+  const sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => (offered.has('v2') ? 'v2' : false),
+    verifyClient: ({ req }: { req: IncomingMessage }) => req.url !== '/closed',
+  });
+  t.after(() => {
+    for (const socket of sockets.clients) socket.terminate();
+  });
   const { origin, server } = await startApp(t, {
     '/': TOOLS,
     '/login': (_request, response) => {
@@ -54,15 +63,13 @@ async function setScene(t: TestContext, scheme: 'http' | 'https' = 'http'): Prom
     },
   });
   const handshakes: IncomingMessage[] = [];
-  server.on('upgrade', (request: IncomingMessage) => handshakes.push(request));
-  const sockets = new WebSocketServer({
-    server,
-    handleProtocols: (offered) => (offered.has('v2') ? 'v2' : false),
-    verifyClient: ({ req }: { req: IncomingMessage }) => req.url !== '/closed',
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    handshakes.push(request);
+    sockets.handleUpgrade(request, socket, head, (accepted) => sockets.emit('connection', accepted, request));
   });
-  sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
+  sockets.on('connection', (socket: WebSocket) => {
     socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
-    events.emit('connection', socket, request);
+    events.emit('connection', socket);
   });
   const { port } = await startProxy(
     t,
@@ -96,7 +103,7 @@ for (const scheme of ['http', 'https'] as const) {
     await page.evaluate(`opens('/live')`);
     const [first] = (await connected) as [WebSocket];
     const closed = once(first, 'close');
-    assert.deepEqual(await page.evaluate(`{ socket.close(3001, 'the page is done'); ends() }`), [
+    assert.deepEqual(await page.evaluate(`{ socket.close(3001, 'the page is done'); ended }`), [
       3001,
       'the page is done',
       true,
@@ -107,9 +114,8 @@ for (const scheme of ['http', 'https'] as const) {
     const again = once(app, 'connection');
     await page.evaluate(`opens('/live')`);
     const [second] = (await again) as [WebSocket];
-    const ended = page.evaluate('ends()');
     second.close(4002, 'the application is done');
-    assert.deepEqual(await ended, [4002, 'the application is done', true]);
+    assert.deepEqual(await page.evaluate('ended'), [4002, 'the application is done', true]);
   });
 }
 
@@ -132,21 +138,20 @@ test('R5: a page of a stranger can’t open a WebSocket, and the application hea
   const stranger = await startApp(t, { '/': TOOLS });
   await page.goto(`${stranger.origin.replace('127.0.0.1', FOREIGN_HOST)}/`);
   for (const place of [site, path, site.replace('shop.localhost', FOREIGN_HOST)]) {
-    assert.deepEqual(await page.evaluate(`{ opens('${place}/live'); ends() }`), [1006, '', false]);
+    assert.deepEqual(await page.evaluate(`{ opens('${place}/live'); ended }`), [1006, '', false]);
   }
   assert.deepEqual(handshakes, []);
 });
 
 test('R45: a page sees a refused handshake, and an upstream that breaks off, as a failure', async (t) => {
   const { page, app, handshakes } = await setScene(t);
-  assert.deepEqual(await page.evaluate(`{ opens('/closed'); ends() }`), [1006, '', false]);
+  assert.deepEqual(await page.evaluate(`{ opens('/closed'); ended }`), [1006, '', false]);
   assert.equal(handshakes.length, 1);
   const connected = once(app, 'connection');
   await page.evaluate(`opens('/live')`);
   const [socket] = (await connected) as [WebSocket];
-  const ended = page.evaluate('ends()');
   socket.terminate();
-  assert.deepEqual(await ended, [1006, '', false]);
+  assert.deepEqual(await page.evaluate('ended'), [1006, '', false]);
 });
 
 test('a page that goes away takes its WebSockets with it, and no others', async (t) => {

@@ -30,7 +30,7 @@ const overHttp1: Speak = async (_t, url, { method = 'GET', target = '/', headers
 const overHttp2: Speak = async (t, url, { method = 'GET', target = '/', headers = {} }) => {
   const { host = 'localhost', ...others } = headers;
   const fields = { ':method': method, ':path': target, ':authority': host, ...others };
-  const stream = connectHttp2(t, url).request(fields);
+  const stream = connectHttp2(t, url).request(fields, { endStream: true });
   const reply = await readReply(stream).catch(() => undefined);
   if (reply !== undefined) return { status: reply.status, text: reply.body };
   // What HTTP/2 itself takes for malformed has no answer but this.

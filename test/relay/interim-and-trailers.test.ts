@@ -131,6 +131,12 @@ test('R33: trailers of a response come back in chunks, minus what trailers may n
   session.destroy();
 });
 
+test('R33: trailers behind a refusal come back as well, whoever refuses', async (t) => {
+  const head = 'HTTP/1.1 401 Unauthorized\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const relay = await startRelay(t, await startAnswering(t, `${head}3\r\nno!\r\n0\r\nX-Sum: 42\r\n\r\n`));
+  assert.match(await exchangeBytes(relay.url, GET), /\r\nno!\r\n0\r\nX-Sum: 42\r\n\r\n$/);
+});
+
 test('R33: trailers of a request reach the upstream, from HTTP/1.1 and from HTTP/2', async (t) => {
   const { origin } = await startUpstream(t, async (request, response) => {
     const body = await readBody(request);

@@ -41,6 +41,7 @@ test('R54: what may be sent again depends on how far it can have come, and on it
   const every = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH', 'get'];
   assert.deepEqual(may('unsent'), every);
   assert.deepEqual(may('unprocessed'), every);
+  assert.deepEqual(may('beyond-goaway'), every);
   assert.deepEqual(may('stale'), ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
   assert.deepEqual(may('unknown'), []);
 });
@@ -77,7 +78,7 @@ test('R54: a body is sent again as long as all of it is there', async () => {
   assert.equal(isRetriable(request({ mayRetry: false }), { cause: RESET, reach: 'unsent' }), false);
 });
 
-test('R55: the wait before a second attempt is anything up to 25 ms, and none after a stale connection', () => {
+test('R55: the wait before a second attempt is anything up to 25 ms, and none where only the connection is over', () => {
   const unsent = { cause: RESET, reach: 'unsent' } as const;
   assert.equal(
     toBackoffMs(unsent, () => 0),
@@ -88,10 +89,11 @@ test('R55: the wait before a second attempt is anything up to 25 ms, and none af
     12.5,
   );
   assert.ok(toBackoffMs(unsent, () => 0.999) < 25);
-  assert.equal(
-    toBackoffMs({ cause: RESET, reach: 'stale' }, () => 0.9),
-    0,
-  );
+  for (const reach of ['stale', 'beyond-goaway'] as const)
+    assert.equal(
+      toBackoffMs({ cause: RESET, reach }, () => 0.9),
+      0,
+    );
 });
 
 test('R55: two attempts at most, the second after its wait and on a new connection', async (t) => {
@@ -197,7 +199,7 @@ test('R55: what was saved up in good times has an end', () => {
   assert.equal(retries, 100);
 });
 
-test('R55: once the budget is used up, failures are told at once; stale connections are not its business', async (t) => {
+test('R55: once the budget is used up, failures are told at once; connections that are over are not its business', async (t) => {
   const { clock, lane, transport } = start(t, 0);
   for (let i = 0; i < 100; i += 1) {
     begin(transport);
@@ -207,11 +209,13 @@ test('R55: once the budget is used up, failures are told at once; stale connecti
   await clock.advance(0);
   const before = lane.attempts.length;
   assert.ok(before <= 100 + 30, `${before} attempts`);
-  const { outcome } = begin(transport);
-  lane.fail({ cause: RESET, reach: 'stale' });
-  assert.equal(lane.attempts.length, before + 2);
-  lane.answer();
-  assert.equal((await outcome).status, 200);
+  for (const [i, reach] of (['stale', 'beyond-goaway'] as const).entries()) {
+    const { outcome } = begin(transport);
+    lane.fail({ cause: RESET, reach });
+    assert.equal(lane.attempts.length, before + 2 * (i + 1));
+    lane.answer();
+    assert.equal((await outcome).status, 200);
+  }
 });
 
 test('the lane is chosen by the route’s protocol and the request, and made when it is first needed', (t) => {

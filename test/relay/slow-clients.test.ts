@@ -38,7 +38,7 @@ test('R49: a head that isn’t there in time is a 408, and the connection is clo
   }
   for (const text of await all)
     assert.match(text, /^HTTP\/1\.1 408 [\s\S]*Connection: close\r\n[\s\S]*"request_timeout"/);
-  assert.ok(served > 10, `${served} served`);
+  assert.ok(served > 2, `${served} served`);
 });
 
 test('R49: bytes that trickle don’t stretch the time, neither before the version is known nor after', async (t) => {

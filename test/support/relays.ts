@@ -33,7 +33,7 @@ export interface RelayOptions {
 
 /** A listener with one route at `/` to an upstream: the relay without configuration or credentials around it. */
 export async function startRelay(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   upstreamOrigin: string,
   change: Partial<Route> = {},
   options: RelayOptions = {},

@@ -1,12 +1,8 @@
 import { EventEmitter, once } from 'node:events';
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-} from 'node:http';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { KeyedCertificate } from './certificates.ts';
 
@@ -143,7 +139,7 @@ export function readUntil(socket: Socket, text: string): Promise<string> {
 }
 
 /** The body of a request or response, whole. */
-export async function readBody(message: IncomingMessage): Promise<Buffer> {
+export async function readBody(message: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);

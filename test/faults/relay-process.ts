@@ -1,0 +1,135 @@
+import { createHook } from 'node:async_hooks';
+import { readdirSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { type Relay, startRelay } from '../support/relays.ts';
+
+/** The relays under test, in a process of their own: what it holds is theirs. */
+
+/** One relay to start. */
+export interface RelayPlan {
+  readonly name: string;
+  readonly upstreamOrigin: string;
+  /** Longest silence it bears, in ms; 0 for any. */
+  readonly limitMs: number;
+}
+
+/** What is told to this process. */
+export type Order =
+  | { readonly kind: 'start'; readonly plans: readonly RelayPlan[] }
+  | { readonly kind: 'measure' }
+  | { readonly kind: 'stop' };
+
+/** What a process holds at one moment. */
+export interface Measure {
+  /** Open file descriptors; undefined where the system doesn't tell. */
+  readonly files: number | undefined;
+  /** Sockets and servers that libuv knows of. */
+  readonly sockets: number;
+  /** Timers, also those that don't keep a process alive. */
+  readonly timers: number;
+  readonly heapBytes: number;
+  readonly residentBytes: number;
+}
+
+/** What it answers; `stopped` once every listener has drained. */
+export type Report =
+  | { readonly kind: 'started'; readonly urls: Readonly<Record<string, string>> }
+  | { readonly kind: 'measured'; readonly measure: Measure }
+  | { readonly kind: 'stopped' };
+
+/** How long a client's head may take; a drain may take as long as what is left over from answered requests. */
+const HEAD_TIMEOUT_MS = 500;
+const KEEP_ALIVE_MS = 300;
+/** How long a client that was answered early may go on sending. */
+const LINGER_MS = 300;
+const DRAIN_MS = 10_000;
+/** Low enough for a slot that is not given back to be missed soon. */
+const MAX_REQUESTS = 500;
+
+const timers = new Set<number>();
+createHook({
+  init(id, type) {
+    if (type === 'Timeout') timers.add(id);
+  },
+  destroy(id) {
+    timers.delete(id);
+  },
+}).enable();
+
+const relays = new Map<string, Relay>();
+const endings: (() => unknown)[] = [];
+const context: Pick<TestContext, 'after'> = {
+  after(end) {
+    if (end !== undefined) endings.push(end as () => unknown);
+  },
+};
+
+async function start(plans: readonly RelayPlan[]): Promise<Report> {
+  const urls: Record<string, string> = {};
+  for (const { name, upstreamOrigin, limitMs } of plans) {
+    const timeout = { connectMs: limitMs, headersMs: limitMs, idleMs: limitMs };
+    const relay = await startRelay(
+      context,
+      upstreamOrigin,
+      { timeout },
+      {
+        headTimeoutMs: HEAD_TIMEOUT_MS,
+        keepAliveMs: KEEP_ALIVE_MS,
+        lingerMs: LINGER_MS,
+        maxRequests: MAX_REQUESTS,
+        maxConnections: MAX_REQUESTS,
+      },
+    );
+    relays.set(name, relay);
+    urls[name] = relay.url;
+  }
+  return { kind: 'started', urls };
+}
+
+function measure(): Report {
+  for (const { records } of relays.values()) records.length = 0;
+  globalThis.gc?.();
+  const { heapUsed, rss } = process.memoryUsage();
+  return {
+    kind: 'measured',
+    measure: {
+      files: countFiles(),
+      sockets: process.getActiveResourcesInfo().filter((name) => /^(?:TCP|TLS|Pipe)/.test(name)).length,
+      timers: timers.size,
+      heapBytes: heapUsed,
+      residentBytes: rss,
+    },
+  };
+}
+
+function countFiles(): number | undefined {
+  try {
+    return readdirSync('/proc/self/fd').length;
+  } catch {
+    return undefined;
+  }
+}
+
+async function stop(): Promise<Report> {
+  await Promise.all([...relays.values()].map((relay) => relay.drain(DRAIN_MS)));
+  for (const end of endings) await end();
+  return { kind: 'stopped' };
+}
+
+async function obey(order: Order): Promise<Report> {
+  if (order.kind === 'start') return start(order.plans);
+  return order.kind === 'measure' ? measure() : stop();
+}
+
+/** Without the test there is nothing to do. After a drain the process has to end by itself. */
+const exit = (): never => process.exit(1);
+
+process.once('disconnect', exit);
+process.on('message', (order: Order) => {
+  void obey(order).then((report) => {
+    process.send?.(report);
+    if (report.kind !== 'stopped') return;
+    process.off('disconnect', exit);
+    process.disconnect?.();
+  });
+});

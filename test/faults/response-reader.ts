@@ -1,0 +1,125 @@
+/** A response as a client sees it. */
+export interface SeenResponse {
+  readonly status: number;
+  /** The proxy's own name for what went wrong, if this is its own answer. */
+  readonly code: string | undefined;
+  /** Which exchange it belongs to, as the upstream said. */
+  readonly exchange: string | undefined;
+  readonly isComplete: boolean;
+}
+
+interface Head {
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly exchange: string | undefined;
+  readonly framing: 'none' | 'chunks' | 'close' | number;
+}
+
+/**
+ * Reads what a client of HTTP/1.x receives, by the rules of RFC 9112, section 6.3, and nothing more: a judge that shares no line
+ * with the proxy.
+ */
+export class ResponseReader {
+  readonly responses: SeenResponse[] = [];
+  /** What is wrong with the bytes, if anything. */
+  complaint: string | undefined;
+  readonly #isHead: boolean;
+  #head: Head | undefined;
+  #text = '';
+  /** Bytes of counted content that have come. */
+  #skipped = 0;
+
+  constructor(isHead: boolean) {
+    this.#isHead = isHead;
+  }
+
+  get hasHead(): boolean {
+    return this.#head !== undefined || this.responses.length > 0;
+  }
+
+  read(text: string): void {
+    this.#text += text;
+    while (this.complaint === undefined && this.#step());
+  }
+
+  /** The connection is over. `wasReset`: not by FIN. */
+  finish(wasReset: boolean): void {
+    const head = this.#head;
+    if (head !== undefined) this.#take(head, head.framing === 'close' && !wasReset);
+    else if (this.#text !== '') this.complaint ??= 'a head that breaks off';
+  }
+
+  #step(): boolean {
+    if (this.#head === undefined) return this.#readHead();
+    const { framing } = this.#head;
+    if (framing === 'close') {
+      this.#text = '';
+      return false;
+    }
+    if (framing === 'chunks' ? !this.#readChunk() : !this.#skip(framing === 'none' ? 0 : framing))
+      return false;
+    this.#take(this.#head, true);
+    return this.#text !== '';
+  }
+
+  #readHead(): boolean {
+    const end = this.#text.indexOf('\r\n\r\n');
+    if (end === -1) return false;
+    const text = this.#text.slice(0, end + 2);
+    this.#text = this.#text.slice(end + 4);
+    const status = Number(/^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n/.exec(text)?.[1]);
+    if (Number.isNaN(status)) {
+      this.complaint = 'something that is no response';
+      return false;
+    }
+    if (status >= 200) this.#head = this.#toHead(status, text);
+    return true;
+  }
+
+  #toHead(status: number, text: string): Head {
+    const fieldOf = (name: string): string | undefined =>
+      new RegExp(`^${name}: (.*)\\r$`, 'im').exec(text)?.[1];
+    const length = fieldOf('content-length');
+    const isChunked = fieldOf('transfer-encoding') === 'chunked';
+    if (isChunked && length !== undefined) this.complaint = 'a response with two framings';
+    const bare = this.#isHead || status === 204 || status === 304;
+    const framed = isChunked ? 'chunks' : length === undefined ? 'close' : Number(length);
+    const details = /error=\S+; details="(\w+)"/.exec(fieldOf('proxy-status') ?? '')?.[1];
+    return { status, code: details, exchange: fieldOf('x-exchange'), framing: bare ? 'none' : framed };
+  }
+
+  /** @returns whether so many bytes of content have come by now */
+  #skip(bytes: number): boolean {
+    const left = bytes - this.#skipped;
+    if (this.#text.length < left) {
+      this.#skipped += this.#text.length;
+      this.#text = '';
+      return false;
+    }
+    this.#text = this.#text.slice(left);
+    this.#skipped = 0;
+    return true;
+  }
+
+  /** @returns whether the last chunk and what follows it have come */
+  #readChunk(): boolean {
+    for (;;) {
+      const lineEnd = this.#text.indexOf('\r\n');
+      if (lineEnd === -1) return false;
+      const size = Number.parseInt(this.#text.slice(0, lineEnd), 16);
+      if (Number.isNaN(size)) {
+        this.complaint = 'a chunk without a size';
+        return false;
+      }
+      const end = size === 0 ? this.#text.indexOf('\r\n\r\n', lineEnd) + 4 : lineEnd + size + 4;
+      if (end === 3 || this.#text.length < end) return false;
+      this.#text = this.#text.slice(end);
+      if (size === 0) return true;
+    }
+  }
+
+  #take({ status, code, exchange }: Head, isComplete: boolean): void {
+    this.#head = undefined;
+    this.responses.push({ status, code, exchange, isComplete });
+  }
+}

@@ -1,0 +1,70 @@
+import type { Verdicts } from './client.ts';
+import type { ClientConduct } from './clients.ts';
+import type { UpstreamConduct } from './upstreams.ts';
+
+/** What has to come of an exchange. */
+export interface Expectation {
+  /** Each response is one of these; `closed` is none at all. */
+  readonly verdicts: readonly string[];
+  readonly responses: number;
+  /** What comes behind the responses, if the connection is still good for it; undefined: nothing is waited for. */
+  readonly afterwards: readonly string[] | undefined;
+  /** How often the request may reach the upstream. */
+  readonly mostSeen: number;
+}
+
+/** Methods whose requests may arrive twice (RFC 9110, section 9.2.2). */
+const REPEATABLE = new Set(['GET', 'HEAD', 'PUT']);
+
+/**
+ * The rules, in order:
+ * - A head that can't be taken is refused, and the upstream sees nothing of it (R12, R31, R49).
+ * - Who leaves sees nothing.
+ * - Who ends its own direction can't be told from somebody who left, and nothing is kept running for nobody (R41): it sees the response or
+ *   a closed connection.
+ * - Content that breaks off is the client's own fault (400, 408), unless the upstream says something before it would have come (R44).
+ * - All else is as the upstream makes it: what it sends whole comes whole; what it breaks off before its head is 502 or, if it was silent,
+ *   504 (R35, R42, R51); what it breaks off later is broken for the client, too, never ended (R42).
+ * - A request reaches the upstream once; one that may arrive twice, once more (R54, R55).
+ */
+export function toExpectation(client: ClientConduct, upstream: UpstreamConduct): Expectation {
+  const { manner, method } = client;
+  const mostSeen = REPEATABLE.has(method) ? 2 : 1;
+  const own = method === 'HEAD' ? (upstream.headVerdicts ?? upstream.verdicts) : upstream.verdicts;
+  const one = { responses: 1, afterwards: undefined };
+  switch (manner.kind) {
+    case 'bad head':
+      return { ...one, verdicts: manner.verdicts, mostSeen: 0 };
+    case 'gone':
+      return { ...one, verdicts: ['gone'], mostSeen };
+    case 'half-closed':
+      return { ...one, verdicts: [...own, 'closed'], mostSeen };
+    case 'bad content': {
+      const verdicts = upstream.awaitsContent ? manner.verdicts : [...manner.verdicts, ...own];
+      return { ...one, verdicts, mostSeen };
+    }
+    case 'whole':
+      return {
+        verdicts: own,
+        responses: manner.responses,
+        afterwards: manner.afterwards,
+        mostSeen: mostSeen * manner.responses,
+      };
+  }
+}
+
+/** @returns what is wrong with what came of an exchange; undefined if nothing is */
+export function findFault(expected: Expectation, seenVerdicts: Verdicts, seen: number): string | undefined {
+  const { verdicts, responses, afterwards, mostSeen } = expected;
+  const said = seenVerdicts.join(', ');
+  if (seen > mostSeen) return `the upstream saw the request ${seen} times`;
+  const wrong = (): string =>
+    `the client saw ${said}; expected ${responses} of ${verdicts.join(' | ')}${afterwards?.length ? `, then ${afterwards.join(', ')}` : ''}`;
+  const first = seenVerdicts.slice(0, responses);
+  if (!first.every((verdict) => verdicts.includes(verdict))) return wrong();
+  const isOver = first.some((verdict) => verdict === 'closed' || verdict.endsWith('broken'));
+  if (first.length < responses && !isOver) return wrong();
+  const rest = seenVerdicts.slice(responses);
+  const isRestRight = rest.join() === (afterwards ?? []).join() || (rest.length === 0 && isOver);
+  return isRestRight ? undefined : wrong();
+}

@@ -1,0 +1,148 @@
+import { type Verdicts, visit } from './client.ts';
+import type { ClientConduct } from './clients.ts';
+import { FaultExchange } from './exchange.ts';
+import { createRandom } from './random.ts';
+import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
+import { findFault, toExpectation } from './rules.ts';
+import { describe } from './script.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from './upstream.ts';
+import type { UpstreamConduct } from './upstreams.ts';
+
+/** Who plays what. */
+export interface Combination {
+  readonly client: ClientConduct;
+  readonly upstream: UpstreamConduct;
+  /** Decides what is left to chance: where something is cut. */
+  readonly seed: number;
+}
+
+/** The relays under test between scripted clients and scripted upstreams. */
+export interface Stage {
+  readonly relays: RelayUnderTest;
+  /** Plays one exchange. @returns what went wrong, with all that is needed to see it again */
+  play(combination: Combination): Promise<string | undefined>;
+  /** Closes all that the upstreams still have open. */
+  hangUp(): void;
+  close(): Promise<void>;
+}
+
+/** Silence that the relays bear. As short as it may be on a busy machine. */
+const LIMIT_MS = 400;
+/** Relays whose connections one exchange has to itself. */
+const SOLOS = 24;
+/** An exchange that takes longer hangs. */
+const HANG_MS = 15_000;
+
+/** Starts everything. */
+export async function createStage(): Promise<Stage> {
+  const exchanges = new Map<string, FaultExchange>();
+  const shared = await startScriptedUpstream(exchanges, true);
+  const alone = await startScriptedUpstream(exchanges, false);
+  const upstreams: readonly ScriptedUpstream[] = [shared, alone];
+  const solos = Array.from({ length: SOLOS }, (_, at) => `solo ${at}`);
+  const relays = await startRelayProcess([
+    { name: 'shared', upstreamOrigin: shared.origin, limitMs: LIMIT_MS },
+    { name: 'patient', upstreamOrigin: alone.origin, limitMs: 0 },
+    ...solos.map((name) => ({ name, upstreamOrigin: alone.origin, limitMs: LIMIT_MS })),
+  ]);
+  const stalls = watchStalls();
+  const free = [...solos];
+  const waiting: (() => void)[] = [];
+  let count = 0;
+
+  const take = async (): Promise<string> => {
+    for (;;) {
+      const name = free.pop();
+      if (name !== undefined) return name;
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    }
+  };
+  const giveBack = (name: string): void => {
+    free.push(name);
+    waiting.shift()?.();
+  };
+
+  const playOn = async (
+    name: string,
+    { client, upstream, seed }: Combination,
+  ): Promise<string | undefined> => {
+    count += 1;
+    const exchange = new FaultExchange({
+      id: `x${count}`,
+      random: createRandom(seed),
+      isHead: client.method === 'HEAD',
+      toUpstreamScript: upstream.script,
+    });
+    exchanges.set(exchange.id, exchange);
+    const script = client.script(exchange);
+    const expected = toExpectation(client, upstream);
+    const plan = { script, responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
+    const playing = (async (): Promise<Verdicts> => {
+      const verdicts = await visit(new URL(relays.urls[name] ?? ''), exchange, plan);
+      exchange.marks.reach('client is done');
+      // What was begun upstream has to end as well: whole, or by a connection that closes.
+      await exchange.settled();
+      return verdicts;
+    })();
+    const verdicts = await Promise.race([playing, hang()]);
+    exchange.marks.reach('client is done');
+    exchanges.delete(exchange.id);
+    const fault = findFault(expected, verdicts, exchange.seen) ?? exchange.complaints[0];
+    if (fault === undefined) return undefined;
+    return [
+      `client "${client.name}", upstream "${upstream.name}", seed ${seed}: ${fault}`,
+      `  client:   ${describe(script)}`,
+      `  upstream: ${describe(exchange.upstreamScript)}`,
+    ].join('\n');
+  };
+
+  const playOnce = async (combination: Combination): Promise<string | undefined> => {
+    const { client, upstream } = combination;
+    if (client.manner.kind === 'gone') return playOn('patient', combination);
+    if (upstream.isSolo !== true && client.method !== 'HEAD') return playOn('shared', combination);
+    const name = await take();
+    try {
+      return await playOn(name, combination);
+    } finally {
+      giveBack(name);
+    }
+  };
+
+  return {
+    relays,
+    async play(combination) {
+      for (let tries = 1; ; tries += 1) {
+        const before = stalls.count();
+        const fault = await playOnce(combination);
+        // A process that stood still itself for as long as a relay waits can't tell whose silence it was.
+        if (fault === undefined || tries === 3 || stalls.count() === before) return fault;
+      }
+    },
+    hangUp() {
+      for (const { sockets } of upstreams) for (const socket of sockets) socket.destroy();
+    },
+    async close() {
+      stalls.stop();
+      await Promise.all(upstreams.map((upstream) => upstream.close()));
+    },
+  };
+}
+
+function hang(): Promise<Verdicts> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve([`nothing within ${HANG_MS} ms: it hangs`]), HANG_MS).unref();
+  });
+}
+
+/** Counts how often this process stood still for longer than a relay would wait. */
+function watchStalls(): { count(): number; stop(): void } {
+  const EVERY_MS = 20;
+  let stalls = 0;
+  let lastMs = performance.now();
+  const look = setInterval(() => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs > LIMIT_MS / 4) stalls += 1;
+    lastMs = nowMs;
+  }, EVERY_MS);
+  return { count: () => stalls, stop: () => clearInterval(look) };
+}
