@@ -1,9 +1,9 @@
 /** A relay with an upstream that answers `fine`, to be run with few file descriptors: says its address. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { listen } from '../../../src/relay/listen.ts';
+import { listen } from '../../../src/relay/client/listen.ts';
 import { createLoad } from '../../../src/relay/load.ts';
-import { createTransport } from '../../../src/relay/transport.ts';
+import { createTransport } from '../../../src/relay/upstream/transport.ts';
 import { route, site } from '../sites.ts';
 
 const upstream = createServer((_request, response) => response.end('fine'));
