@@ -7,8 +7,8 @@ import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import type { Config, RouteConfig } from './config/config.ts';
 import { findForwardProxy } from './forward-proxy.ts';
-import { createTransport } from './relay/transport.ts';
-import { createUpgradeCarrier } from './relay/upgrade.ts';
+import { createTransport } from './relay/upstream/transport.ts';
+import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { readVersion } from './version.ts';
 
 export interface CheckRoutesOptions {

@@ -1,7 +1,7 @@
 import type { AssembledRoute } from './assemble.ts';
 import type { Route } from './relay/site.ts';
-import type { Transport } from './relay/transport.ts';
-import type { UpgradeCarrier } from './relay/upgrade.ts';
+import type { Transport } from './relay/upstream/transport.ts';
+import type { UpgradeCarrier } from './relay/upstream/upgrade.ts';
 
 /** A route as the relay takes it. */
 export function compileRoute(

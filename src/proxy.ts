@@ -12,12 +12,12 @@ import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import type { Observer } from './observe/events.ts';
+import { type BoundAddress, type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
-import { type BoundAddress, type Listener, listen } from './relay/listen.ts';
 import { createLoad } from './relay/load.ts';
 import type { Route, Site } from './relay/site.ts';
-import { createTransport, type Transport } from './relay/transport.ts';
-import { createUpgradeCarrier } from './relay/upgrade.ts';
+import { createTransport, type Transport } from './relay/upstream/transport.ts';
+import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 

@@ -17,8 +17,9 @@ export const grpc: Row = {
     for (const entrant of toEntrants('gcp-bearer-proxy', 'node:http2')) {
       ways.push({ label: entrant.label, ...(await entrant.start(upstream.url, stage)) });
     }
-    const entries = await takeTurns(ways, rounds, ({ url, process }) => {
-      const task: CallTask = { url, pid: process?.pid ?? null, seconds, ...LOAD };
+    const entries = await takeTurns(ways, rounds, ({ url, process }, isWarmUp) => {
+      const pid = process?.pid ?? null;
+      const task: CallTask = { url, pid, seconds: isWarmUp ? seconds / 2 : seconds, ...LOAD };
       return runProgram<CallResult>('grpc-client.ts', task, { core });
     });
     for (const { process } of [...ways, upstream]) await process?.stop();

@@ -12,7 +12,8 @@ import {
 } from '../side-by-side.ts';
 import type { Stage } from '../stage.ts';
 
-const FULL = { rounds: 3, sockets: 1_000, talkers: 100, messages: 40 };
+const FULL = { rounds: 3, sockets: 1_000, talkers: 100, messages: 30 };
+const WARM_UP = { sockets: 50, talkers: 10, messages: 5 };
 const QUICK = { rounds: 1, sockets: 200, talkers: 50, messages: 20 };
 
 type Size = Pick<SocketTask, 'sockets' | 'talkers' | 'messages'>;
@@ -23,8 +24,10 @@ export const websockets: Row = {
   async measure(stage, isQuick) {
     const { rounds, ...size } = isQuick ? QUICK : FULL;
     const upstream = await startProgram('echo-upstream.ts', {}, { core: stage.cores?.load });
-    const entries = await takeTurns(toEntrants('gcp-bearer-proxy', 'http-proxy'), rounds, (entrant) =>
-      measure(entrant, upstream.url, size, stage),
+    const entries = await takeTurns(
+      toEntrants('gcp-bearer-proxy', 'http-proxy'),
+      rounds,
+      (entrant, isWarmUp) => measure(entrant, upstream.url, isWarmUp ? WARM_UP : size, stage),
     );
     await upstream.process.stop();
     const toKilobytes = (bytes: number | null): number => (bytes ?? Number.NaN) / 1000;

@@ -4,7 +4,7 @@ import type { AdminAddress } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import type { Gate } from '../gate/gate.ts';
 import { toErrorAnswer } from '../relay/answers.ts';
-import { toBindError } from '../relay/bind.ts';
+import { toBindError } from '../relay/client/bind.ts';
 import { nextRequestId } from '../relay/exchange.ts';
 import { readRequestFacts } from '../relay/request-head.ts';
 

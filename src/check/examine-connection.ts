@@ -1,4 +1,4 @@
-import { toUpstreamError } from '../relay/upstream-failure.ts';
+import { toUpstreamError } from '../relay/upstream/failure.ts';
 import { type ConnectionFacts, codeOf, type DnsFacts } from './network-probe.ts';
 import { type Examined, failed, ok, skipped, warning } from './result.ts';
 import { formatSpan } from './span.ts';

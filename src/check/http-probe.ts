@@ -5,7 +5,7 @@ import { composeHead, type Forward, placeToken } from '../relay/decide.ts';
 import { findValue } from '../relay/field-lines.ts';
 import { type CredentialHeader, readRequestFacts } from '../relay/request-head.ts';
 import type { Route } from '../relay/site.ts';
-import type { Sending } from '../relay/transport.ts';
+import type { Sending } from '../relay/upstream/transport.ts';
 import { toUpstreamTarget } from '../routing/target.ts';
 
 /** What an upstream answered. */

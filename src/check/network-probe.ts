@@ -2,8 +2,8 @@ import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import { type PeerCertificate, TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { dial, toReadyEvent } from '../relay/dial.ts';
-import { openTunnel } from '../relay/tunnel.ts';
+import { dial, toReadyEvent } from '../relay/upstream/dial.ts';
+import { openTunnel } from '../relay/upstream/tunnel.ts';
 
 /** What a name server says. */
 export type DnsFacts =

@@ -17,6 +17,7 @@ export interface Arrival {
   readonly fetchSite: string | undefined;
   readonly fetchMode: string | undefined;
   readonly fetchDest: string | undefined;
+  readonly referer: string | undefined;
 }
 
 export type Verdict =
@@ -51,15 +52,23 @@ export function createGate(rules: GateRules): Gate {
       if (remembered.size < REMEMBERED_HOSTS) remembered.set(host, admitted);
     }
     const { authority } = admitted;
+    const own = { scheme: arrival.scheme, name: authority.name, port: authority.port };
     if (origin !== undefined) {
-      const own = { scheme: arrival.scheme, name: authority.name, port: authority.port };
       if (!isOriginAllowed(origin, own)) return refuse('origin_not_allowed', ...originRefusal(origin));
     } else if (fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'same-site') {
       // `none` is the user's own doing: an address typed, a bookmark. Unknown values are treated as cross-site.
-      if (fetchSite !== 'none') return crossSite(arrival, authority);
+      if (fetchSite === 'none') return admitted;
+      // To a browser `shop.localhost` and `localhost` are different sites. Where a request has no `Origin` (a link, a redirect, an
+      // image), `Referer` says whose page made it: scripts can leave it out, but not put another site's there.
+      const from = arrival.referer === undefined ? undefined : originOf(arrival.referer);
+      if (from === undefined || !isOriginAllowed(from, own)) return crossSite(arrival, authority);
     }
     return admitted;
   };
+}
+
+function originOf(referer: string): string | undefined {
+  return URL.parse(referer)?.origin;
 }
 
 function crossSite(arrival: Arrival, authority: Authority): Verdict {

@@ -126,6 +126,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     fetchSite: facts.fetchSite,
     fetchMode: facts.fetchMode,
     fetchDest: facts.fetchDest,
+    referer: facts.referer,
   };
   const verdict = site.gate(arrival);
   if (verdict.kind === 'refuse') throw verdict.error;

@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.ts';
 import type { ExchangeRecord, Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
-import type { Client, ClientListener } from './client.ts';
+import type { Client, ClientListener } from './client/client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
 import { toGrpcType } from './grpc.ts';
@@ -21,8 +21,8 @@ import type { RequestBody } from './request-body.ts';
 import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
 import type { Site } from './site.ts';
 import { toTrailers } from './trailers.ts';
-import type { Sending } from './transport.ts';
-import type { UpgradeReceiver } from './upgrade.ts';
+import type { Sending } from './upstream/transport.ts';
+import type { UpgradeReceiver } from './upstream/upgrade.ts';
 
 /** What the exchanges of one listener share. */
 export interface ExchangeContext {

@@ -5,8 +5,8 @@ import type { Homeward } from '../routing/homeward.ts';
 import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
-import type { Transport } from './transport.ts';
-import type { UpgradeCarrier } from './upgrade.ts';
+import type { Transport } from './upstream/transport.ts';
+import type { UpgradeCarrier } from './upstream/upgrade.ts';
 
 /**
  * A loaded configuration, compiled: who may come in, where requests go, with which tokens. Immutable; a reload builds a

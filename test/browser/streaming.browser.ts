@@ -150,7 +150,9 @@ for (const scheme of ['http', 'https'] as const) {
     const page = await openPage(t, browser, ANY_CERTIFICATE);
     await page.goto(`${site}/`);
     const [asked, closed] = [once(events, 'asked'), once(events, 'closed')];
-    await page.evaluate(`void start('upload', { method: 'POST', body: new Uint8Array(20_000_000) })`);
+    await page.evaluate(
+      `void start('upload', { method: 'POST', body: new Blob([new Uint8Array(20_000_000)]) })`,
+    );
     const [request] = (await asked) as [IncomingMessage];
     await page.evaluate('controller.abort()');
     await page.waitForFunction('document.title === "AbortError"');

@@ -9,7 +9,7 @@ import { createTokenProbe } from '../../src/check/token-probe.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { ProxyError } from '../../src/errors.ts';
 import type { Route } from '../../src/relay/site.ts';
-import { createTransport } from '../../src/relay/transport.ts';
+import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
 import { heldToken, route } from '../support/sites.ts';
 import { startRawUpstream, startUpstream } from '../support/sockets.ts';

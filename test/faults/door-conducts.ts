@@ -1,4 +1,4 @@
-import type { Protocol } from '../../src/relay/transport.ts';
+import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import type { TestAuthority } from '../support/certificates.ts';
 import { DOORS, type Door } from './doors.ts';
 import { HTTP2_DOORS } from './http2-doors.ts';

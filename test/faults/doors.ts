@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import type { Protocol } from '../../src/relay/transport.ts';
+import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import type { TestAuthority } from '../support/certificates.ts';
 import { closedPort } from '../support/sockets.ts';
 import { type ScriptedUpstream, startServer } from './upstream.ts';

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks';
 import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import type { Protocol } from '../../src/relay/transport.ts';
+import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 
 /** The relays under test, in a process of their own: what it holds is theirs. */

@@ -60,7 +60,16 @@ export async function createStage(): Promise<Stage> {
     ...solos.map((name) => ({ name, upstreamOrigin: alone.origin, limitMs: LIMIT_MS })),
     ...doors.places.map((place) => ({ ...place, limitMs: LIMIT_MS })),
   ];
-  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile });
+  const closeUpstreams = async (): Promise<void> => {
+    await rm(folder, { recursive: true });
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  };
+  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile }).catch(
+    async (error: unknown) => {
+      await closeUpstreams();
+      throw error;
+    },
+  );
   const stalls = watchStalls();
   const soloRelays = createPool(solos);
   const doorRelays = new Map(doors.places.map(({ name }) => [name, createPool([name])]));
@@ -135,8 +144,7 @@ export async function createStage(): Promise<Stage> {
     },
     async close() {
       stalls.stop();
-      await rm(folder, { recursive: true });
-      await Promise.all(upstreams.map((upstream) => upstream.close()));
+      await closeUpstreams();
     },
   };
 }

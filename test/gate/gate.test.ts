@@ -18,6 +18,7 @@ function arrive(headers: Partial<Arrival> = {}) {
     fetchSite: undefined,
     fetchMode: undefined,
     fetchDest: undefined,
+    referer: undefined,
     ...headers,
   });
 }
@@ -130,4 +131,32 @@ test('R4: no Host and no Origin, however malformed, makes the gate throw (10,000
     }),
     { numRuns: 10_000 },
   );
+});
+
+test('R6: a link, a redirect or an image of an allowed page is let in, though a browser calls its host another site', () => {
+  const visit = { fetchSite: 'cross-site', fetchMode: 'navigate', fetchDest: 'document' };
+  const image = { fetchSite: 'cross-site', fetchMode: 'no-cors', fetchDest: 'image' };
+  for (const referer of [
+    'http://localhost:3000/page?x=1',
+    'http://shop.localhost:8080/',
+    'http://127.0.0.1:5173',
+    'https://app.example.com/a/b',
+  ]) {
+    assert.equal(codeOf({ ...visit, referer }), 'admit', referer);
+    assert.equal(codeOf({ ...image, referer }), 'admit', referer);
+  }
+  for (const referer of [
+    'https://evil.com/http://localhost',
+    'http://localhost.evil.com/',
+    'http://localhost@evil.com/',
+    'data:text/html,x',
+    'null',
+    '',
+    'http://localhost:3000, https://evil.com/',
+    '//localhost/',
+  ]) {
+    assert.equal(arrive({ ...visit, referer }).kind, 'ask', referer);
+    assert.equal(arrive({ ...image, referer }).kind, 'refuse', referer);
+  }
+  assert.equal(arrive({ ...visit, origin: 'https://evil.com', referer: 'http://localhost/' }).kind, 'refuse');
 });

@@ -1,8 +1,8 @@
 import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
-import type { AttemptFailure, Carrier, Lane, Reach } from '../../src/relay/lane.ts';
 import { type RequestBody, StreamedBody } from '../../src/relay/request-body.ts';
-import type { UpstreamRequest } from '../../src/relay/transport.ts';
+import type { AttemptFailure, Carrier, Lane, Reach } from '../../src/relay/upstream/lane.ts';
+import type { UpstreamRequest } from '../../src/relay/upstream/transport.ts';
 
 /** What an attempt was told, and a hold on it. */
 export interface Attempted extends Carrier {

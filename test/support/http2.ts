@@ -11,8 +11,8 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { createHttp2Lane, type Http2LaneOptions } from '../../src/relay/http2-lane.ts';
-import type { Lane } from '../../src/relay/lane.ts';
+import { createHttp2Lane, type Http2LaneOptions } from '../../src/relay/upstream/http2-lane.ts';
+import type { Lane } from '../../src/relay/upstream/lane.ts';
 import type { KeyedCertificate } from './certificates.ts';
 import { startRawUpstream } from './sockets.ts';
 

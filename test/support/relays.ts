@@ -3,12 +3,12 @@ import type { TestContext } from 'node:test';
 import { toListenerUrl } from '../../src/config/address.ts';
 import type { ListenAddress, ListenerTls, UnixAddress } from '../../src/config/config.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
+import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
-import { listen } from '../../src/relay/listen.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
-import { createTransport, type Protocol } from '../../src/relay/transport.ts';
-import { createUpgradeCarrier } from '../../src/relay/upgrade.ts';
+import { createTransport, type Protocol } from '../../src/relay/upstream/transport.ts';
+import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
 
 export interface Relay {

@@ -1,15 +1,15 @@
 import { PassThrough, Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { ProxyError } from '../../src/errors.ts';
-import type { Attempt, AttemptFailure, Lane, LaneOptions } from '../../src/relay/lane.ts';
 import { type RequestBody, StreamedBody } from '../../src/relay/request-body.ts';
+import type { Attempt, AttemptFailure, Lane, LaneOptions } from '../../src/relay/upstream/lane.ts';
 import {
   createTransport,
   type Sending,
   type Transport,
   type TransportOptions,
   type UpstreamRequest,
-} from '../../src/relay/transport.ts';
+} from '../../src/relay/upstream/transport.ts';
 
 /** What came of a request. */
 export interface Outcome {

@@ -1,13 +1,9 @@
-/**
- * A relay with an upstream that answers `fine`, to be run with few file descriptors: says its address, and `EMFILE` once they are
- * all in use.
- */
-import { open } from 'node:fs/promises';
+/** A relay with an upstream that answers `fine`, to be run with few file descriptors: says its address. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { listen } from '../../../src/relay/listen.ts';
+import { listen } from '../../../src/relay/client/listen.ts';
 import { createLoad } from '../../../src/relay/load.ts';
-import { createTransport } from '../../../src/relay/transport.ts';
+import { createTransport } from '../../../src/relay/upstream/transport.ts';
 import { route, site } from '../sites.ts';
 
 const upstream = createServer((_request, response) => response.end('fine'));
@@ -29,16 +25,3 @@ const listener = await listen([{ address: { host: '127.0.0.1', port: 0 }, tls: u
 const address = listener.addresses[0]?.address;
 if (address === undefined || !('port' in address)) throw new Error('it listens on a port');
 console.log(`http://127.0.0.1:${address.port}`);
-
-/** Whether no further file can be opened. */
-async function isExhausted(): Promise<boolean> {
-  try {
-    await (await open('/dev/null')).close();
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-while (!(await isExhausted())) await new Promise((resolve) => setImmediate(resolve));
-console.log('EMFILE');

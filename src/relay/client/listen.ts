@@ -1,0 +1,280 @@
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { ListenAddress, ListenerConfig, UnixAddress } from '../../config/config.ts';
+import { ProxyError } from '../../errors.ts';
+import { Exchange, type ExchangeContext } from '../exchange.ts';
+import { createLoad, type Load } from '../load.ts';
+import { bindTcp, bindUnix } from './bind.ts';
+import type { Client } from './client.ts';
+import { Http1Client } from './http1-client.ts';
+import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
+import { Http2Client } from './http2-client.ts';
+import { createHttp2Endpoint, type Http2Endpoint, refuseHttp2 } from './http2-server.ts';
+import { readOpening } from './preface.ts';
+import { readTlsMaterial } from './tls-material.ts';
+
+/** What listens for clients, on one or more addresses. */
+export interface Listener {
+  /** Where it listens. `localhost` is two, where the machine has both families. */
+  readonly addresses: readonly (BoundAddress & { readonly configured: ListenerConfig })[];
+  /** Stops accepting, lets what is in flight finish, and breaks off what is left after `deadlineMs`. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export interface BoundAddress {
+  readonly address: ListenAddress | UnixAddress;
+  readonly isTls: boolean;
+}
+
+export interface ListenOptions {
+  readonly context: ExchangeContext;
+  /** Client connections at once, on all addresses together. */
+  readonly maxConnections: number;
+  /** Milliseconds a client may take to send a complete request head. */
+  readonly headTimeoutMs?: number;
+  /** Milliseconds an idle client connection is kept. Longer than most clients keep theirs, so that they close first. */
+  readonly keepAliveMs?: number;
+  /** Milliseconds a client may go on sending after its last answer on a connection. */
+  readonly lingerMs?: number;
+}
+
+const HEAD_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 75_000;
+const LINGER_MS = 2_000;
+/** Connections beyond the limit that are told so at once; any more are closed without a word. */
+const SURPLUS = 256;
+
+/**
+ * Binds the addresses and starts answering: HTTP/1.1 and HTTP/2 on each, told apart by the first bytes, or over TLS by ALPN.
+ * `localhost` stands for both loopback families (R70): 127.0.0.1, and ::1 on the same port where the machine has it.
+ * @throws ProxyError `address_in_use`, `address_unavailable`, `config_invalid` for certificates that can't be used
+ */
+export async function listen(
+  listeners: readonly ListenerConfig[],
+  options: ListenOptions,
+): Promise<Listener> {
+  const made: Door[] = [];
+  const doors = new Map<Door, ListenerConfig>();
+  const connections = createLoad(options.maxConnections);
+  const accepted = createLoad(options.maxConnections + SURPLUS);
+  try {
+    for (const configured of listeners) {
+      const { address, tls } = configured;
+      const material = tls && (await readTlsMaterial(tls));
+      const create = (): Door => {
+        const door = createDoor(options, { connections, accepted }, material);
+        made.push(door);
+        return door;
+      };
+      for (const door of await open(address, create)) doors.set(door, configured);
+    }
+  } catch (error) {
+    await Promise.all(made.map((door) => door.close(0)));
+    throw error;
+  }
+  // Those that got no address have timers all the same.
+  await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
+  return {
+    addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), configured })),
+    async close(deadlineMs) {
+      await Promise.all([...doors.keys()].map((door) => door.close(deadlineMs)));
+    },
+  };
+}
+
+async function open(address: ListenAddress | UnixAddress, create: () => Door): Promise<readonly Door[]> {
+  if ('host' in address && address.host === 'localhost') return openLoopback(address.port, create);
+  const door = create();
+  if ('path' in address) await bindUnix(door.server, address);
+  else await bindTcp(door.server, address);
+  return [door];
+}
+
+/** How often a free port that only one family has free is given back and another one asked for. */
+const PORT_TRIES = 10;
+
+async function openLoopback(port: number, create: () => Door): Promise<readonly Door[]> {
+  for (let tries = 1; ; tries += 1) {
+    const [v4, v6] = [create(), create()];
+    await bindTcp(v4.server, { host: '127.0.0.1', port });
+    const { address } = v4.bound();
+    const bound = 'port' in address ? address.port : port;
+    try {
+      await bindTcp(v6.server, { host: '::1', port: bound });
+      return [v4, v6];
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      if (error.code === 'address_unavailable') return [v4];
+      await v4.close(0);
+      if (port !== 0 || tries === PORT_TRIES) throw error;
+    }
+  }
+}
+
+/** One bound address. */
+interface Door {
+  readonly server: Server;
+  bound(): BoundAddress;
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** What all doors share. */
+interface Loads {
+  /** Connections that are served. */
+  readonly connections: Load;
+  /** Those, and the ones that are still in their handshake or being refused. */
+  readonly accepted: Load;
+}
+
+/** How often connections that have become idle are closed while draining. */
+const DRAIN_STEP_MS = 50;
+
+function createDoor(
+  {
+    context,
+    headTimeoutMs = HEAD_TIMEOUT_MS,
+    keepAliveMs = KEEP_ALIVE_MS,
+    lingerMs = LINGER_MS,
+  }: ListenOptions,
+  { connections, accepted }: Loads,
+  tls: SecureContextOptions | undefined,
+): Door {
+  const scheme = tls === undefined ? 'http' : 'https';
+  const sockets = new Set<Socket>();
+  const unopened = new Set<Socket>();
+  let isClosing = false;
+
+  const { isDraining } = context;
+  const serve = (client: Client): void => new Exchange(context, client).start();
+  const server = createHttp1Server({
+    handle: (request, response, expectsContinue) =>
+      serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining, lingerMs })),
+    handleUpgrade: (request, response, connection) => {
+      const options = { scheme, expectsContinue: false, isDraining, lingerMs, connection } as const;
+      serve(new Http1Client(request, response, options));
+    },
+    tls,
+    headTimeoutMs,
+    keepAliveMs,
+    lingerMs,
+  });
+  const http2 = createHttp2Endpoint({
+    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
+    headTimeoutMs,
+    keepAliveMs,
+  });
+
+  /** Whether there is a place for it; every connection, whatever becomes of it, holds one of `accepted`. */
+  const admit = (socket: Socket): boolean => {
+    if (!connections.enter()) return false;
+    socket.once('close', () => connections.leave());
+    return true;
+  };
+  const accept = (socket: Socket): boolean => {
+    if (isClosing || !accepted.enter()) {
+      socket.destroy();
+      return false;
+    }
+    sockets.add(socket);
+    socket.once('close', () => {
+      accepted.leave();
+      sockets.delete(socket);
+    });
+    return true;
+  };
+  const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
+    const isHttp2 = socket.alpnProtocol === 'h2';
+    if (!admit(socket)) {
+      if (isHttp2) refuseHttp2(socket, lingerMs);
+      else refuseConnection(socket, toSurplus(connections), lingerMs);
+    } else if (isHttp2) http2.serve(socket);
+    else serveHttp1(socket);
+  };
+  const serveClear = (socket: Socket, serveHttp1: Serve): void => {
+    if (!admit(socket)) {
+      refuseConnection(socket, toSurplus(connections), lingerMs);
+      return;
+    }
+    unopened.add(socket);
+    socket.once('close', () => unopened.delete(socket));
+    readOpening(socket, headTimeoutMs, {
+      onOpening(opening) {
+        unopened.delete(socket);
+        if (opening === 'http2') http2.serve(socket);
+        else serveHttp1(socket);
+      },
+      onTimeout: () => refuseConnection(socket, toHeadTimeout(), lingerMs),
+    });
+  };
+  takeOver(server, 'connection', (socket, serve) => {
+    if (!accept(socket)) return;
+    if (tls === undefined) serveClear(socket, serve);
+    else serve(socket);
+  });
+  if (tls !== undefined)
+    takeOver(server, 'secureConnection', (socket, serve) => serveTls(socket as TLSSocket, serve));
+
+  return {
+    server,
+    bound: () => ({ address: toBound(server.address()), isTls: tls !== undefined }),
+    async close(deadlineMs) {
+      isClosing = true;
+      await drain(server, http2, { sockets, unopened, deadlineMs });
+    },
+  };
+}
+
+type Serve = (socket: Socket) => void;
+
+/** Puts a look at each connection before the server's own way with it. */
+function takeOver(
+  server: Server,
+  event: 'connection' | 'secureConnection',
+  accept: (socket: Socket, serve: Serve) => void,
+): void {
+  const own = server.listeners(event) as Serve[];
+  server.removeAllListeners(event);
+  server.on(event, (socket: Socket) =>
+    accept(socket, (accepted) => {
+      for (const serve of own) serve.call(server, accepted);
+    }),
+  );
+}
+
+async function drain(
+  server: Server,
+  http2: Http2Endpoint,
+  {
+    sockets,
+    unopened,
+    deadlineMs,
+  }: { sockets: ReadonlySet<Socket>; unopened: ReadonlySet<Socket>; deadlineMs: number },
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  http2.drain();
+  for (const socket of unopened) socket.destroy();
+  // Nothing came, so nothing is under way: among others, TLS handshakes that were never begun.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
+  const deadline = setTimeout(() => {
+    server.closeAllConnections();
+    for (const socket of sockets) socket.destroy();
+  }, deadlineMs);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(deadline);
+  http2.close();
+}
+
+function toSurplus({ limit }: Load): ProxyError {
+  return new ProxyError('overloaded', `There are ${limit} client connections, which is as many as may be.`, {
+    hint: 'Raise limits.connections in the configuration if this machine can take more.',
+    retryAfterMs: 1_000,
+  });
+}
+
+function toBound(address: AddressInfo | string | null): ListenAddress | UnixAddress {
+  if (typeof address === 'string') return { path: address };
+  return { host: address?.address ?? '', port: address?.port ?? 0 };
+}

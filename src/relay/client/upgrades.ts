@@ -1,0 +1,98 @@
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { ProxyError } from '../../errors.ts';
+import { toErrorAnswer } from '../answers.ts';
+import { nextRequestId } from '../exchange.ts';
+import { framingOf, readRequestFacts, upgradeOf } from '../request-head.ts';
+
+/** Whether a request is for us to switch; any other with an `Upgrade` is to be served as if it had none (R46). */
+export function shouldUpgrade(request: IncomingMessage): boolean {
+  try {
+    const facts = readRequestFacts(request.rawHeaders);
+    return upgradeOf(request.method ?? '', request.httpVersionMinor, facts) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Called for a request that may switch its connection to another protocol. */
+export type UpgradeHandler = (request: IncomingMessage, response: ServerResponse, connection: Socket) => void;
+
+/** Takes the requests with an `Upgrade` of a server that was made with `shouldUpgrade` for its `shouldUpgradeCallback`. */
+export function handleUpgrades(server: Server, handle: UpgradeHandler): void {
+  server.on('upgrade', (request: IncomingMessage, _socket: unknown, head: Buffer) => {
+    const { socket } = request;
+    // Whoever has said all it has to say may still be told something.
+    socket.allowHalfOpen = true;
+    // Node has taken its listeners off. After an error comes 'close', which is listened to.
+    socket.on('error', () => {});
+    socket.on('drain', () => messageOn(socket)?.emit('drain'));
+    // What a client sends ahead of the answer is for the next protocol.
+    if (head.length > 0) socket.unshift(head);
+    onceFree(socket, () => serve(request, handle));
+  });
+}
+
+function serve(request: IncomingMessage, handle: UpgradeHandler): void {
+  const { socket } = request;
+  if (socket.readableEnded) socket.destroySoon();
+  if (socket.destroyed || socket.readableEnded) return;
+  // The response before may have left one for the next request.
+  socket.setTimeout(0);
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  // As for any request: a client that closes its side before it has its answer is not waiting for one. (Node 22 also
+  // shows a reset that comes right behind the handshake as an end.)
+  socket.on('end', () => {
+    if (messageOn(socket) === response && !response.writableEnded) socket.destroy();
+  });
+  response.on('finish', () => {
+    response.detachSocket(socket);
+    linger(socket);
+  });
+  // Before Node 22.21 every request with an `Upgrade` comes here, and its body as if it were the next protocol.
+  if (!shouldUpgrade(request) && hasBody(request)) refuseBody(response);
+  else handle(request, response, socket);
+}
+
+function messageOn(socket: Socket): ServerResponse | undefined {
+  const { _httpMessage: message } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  return message ?? undefined;
+}
+
+/** Once the requests before this one have their responses: a client may have sent it along with them. */
+function onceFree(socket: Socket, run: () => void): void {
+  const message = messageOn(socket);
+  if (message === undefined) run();
+  else message.once('close', () => onceFree(socket, run));
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  try {
+    return framingOf(readRequestFacts(request.rawHeaders), request.httpVersionMinor) !== 'none';
+  } catch {
+    // `decide` says what is wrong.
+    return false;
+  }
+}
+
+function refuseBody(response: ServerResponse): void {
+  const message = 'A request with a body may not ask for another protocol.';
+  const hint = 'Leave out the Upgrade header (curl: --http1.1), or run the proxy on a newer Node.';
+  const error = new ProxyError('bad_request', message, { hint });
+  const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
+  response.writeHead(answer.status, answer.lines);
+  response.end(answer.body);
+}
+
+/** Milliseconds a client gets to take the last answer before the connection is closed over what it still sends. */
+const LINGER_MS = 1_000;
+
+/** Ends a connection after its last answer. Closing it at once, with unread bytes, could destroy the answer on its way. */
+function linger(socket: Socket): void {
+  socket.end();
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.on('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,285 @@
+import { Agent, type ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TimeoutConfig } from '../../config/config.ts';
+import { type FieldLines, joinValues } from '../field-lines.ts';
+import { namesUpgrade } from '../request-head.ts';
+import { type Connecting, connect } from './connect.ts';
+import { ConnectionError } from './connection-error.ts';
+import type { SessionSlot } from './dial.ts';
+import { toUpstreamError } from './failure.ts';
+import { BadResponseError } from './response-parser.ts';
+import { tieEnds } from './splice.ts';
+import type { Receiver, Sending, TransportOptions } from './transport.ts';
+
+/** Carries WebSocket handshakes to one upstream origin, and what is sent over the sockets once they are open. */
+export interface UpgradeCarrier {
+  /**
+   * Sends a handshake over a connection of its own; what comes of it is told to the receiver. A refusal is told as any
+   * response is. Once the upstream has switched, the client's socket is the carrier's, up to `onEnd` or `onError`.
+   */
+  carry(handshake: Handshake, receiver: UpgradeReceiver): Sending;
+}
+
+export interface Handshake {
+  readonly target: string;
+  /** All field lines. */
+  readonly lines: FieldLines;
+  readonly timeout: TimeoutConfig;
+  /** Bytes the client sends ahead stay in there until the upstream has switched. */
+  readonly client: Socket;
+}
+
+export interface UpgradeReceiver extends Receiver {
+  /**
+   * The upstream switches to WebSocket. The client's socket has to be free now.
+   * @returns the field lines of the 101 for the client
+   */
+  onSwitch(lines: FieldLines): FieldLines;
+}
+
+type CreateProxyServer = typeof import('http-proxy').createProxyServer;
+type UpgradeListener = (response: IncomingMessage, socket: Socket, head: Buffer) => void;
+
+/** TCP's own probes find peers that vanished without a word; an open socket has no other limit. */
+const PROBE_DELAY_MS = 60_000;
+const MAX_HEAD_BYTES = 65_536;
+
+let loading: Promise<CreateProxyServer> | undefined;
+
+/** Loaded with the first handshake: most proxies never see one. */
+function loadHttpProxy(): Promise<CreateProxyServer> {
+  loading ??= import('http-proxy').then(({ createProxyServer }) => createProxyServer);
+  return loading;
+}
+
+/** A carrier that holds nothing open by itself: a reload may drop it, and the sockets it opened live on. */
+export function createUpgradeCarrier(options: TransportOptions): UpgradeCarrier {
+  const session: SessionSlot = { current: undefined };
+  return {
+    carry(handshake, receiver) {
+      const carriage = new Carriage(handshake, receiver, options, session);
+      carriage.start();
+      return carriage;
+    },
+  };
+}
+
+/** One handshake on its way, and then two sockets. */
+class Carriage implements Sending {
+  readonly #handshake: Handshake;
+  readonly #receiver: UpgradeReceiver;
+  readonly #options: TransportOptions;
+  readonly #session: SessionSlot;
+  #connecting: Connecting | undefined;
+  #upstream: Socket | undefined;
+  #response: IncomingMessage | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
+  readonly #onError = (cause: unknown): void => this.#fail(cause);
+
+  constructor(
+    handshake: Handshake,
+    receiver: UpgradeReceiver,
+    options: TransportOptions,
+    session: SessionSlot,
+  ) {
+    this.#handshake = handshake;
+    this.#receiver = receiver;
+    this.#options = options;
+    this.#session = session;
+  }
+
+  start(): void {
+    const { origin, forwardProxy, connectTimeoutMs } = this.#options;
+    loadHttpProxy().then((createProxyServer) => {
+      if (this.#isOver) return;
+      this.#connecting = connect(
+        { origin: new URL(origin), forwardProxy, connectTimeoutMs, session: this.#session },
+        { onReady: (upstream) => this.#send(createProxyServer, upstream), onFailed: this.#onError },
+      );
+    }, this.#onError);
+  }
+
+  abort(): void {
+    if (!this.#isOver) this.#stop();
+  }
+
+  resume(): void {
+    this.#response?.resume();
+  }
+
+  #stop(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#connecting?.abort(new Error('the client went away'));
+    this.#upstream?.destroy();
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#isOver) return;
+    this.#stop();
+    const { origin, forwardProxy } = this.#options;
+    this.#receiver.onError(toUpstreamError(toReadableCause(cause), origin, forwardProxy));
+  }
+
+  #send(createProxyServer: CreateProxyServer, upstream: Socket): void {
+    this.#upstream = upstream;
+    // Whoever has said all it has to say may still be told something.
+    upstream.allowHalfOpen = true;
+    upstream.on('error', this.#onError);
+    const { headersMs } = this.#handshake.timeout;
+    if (headersMs > 0) {
+      this.#timer = setTimeout(
+        () => this.#fail(new ConnectionError('HEADERS_TIMEOUT', `silent for ${headersMs} ms`)),
+        headersMs,
+      );
+    }
+    try {
+      const request = callWs(createProxyServer, this.#handshake, upstream);
+      const [splice] = request.listeners('upgrade') as UpgradeListener[];
+      // Its own answers to these are a clean end to what broke, and a refusal without backpressure.
+      for (const event of ['upgrade', 'response', 'error']) request.removeAllListeners(event);
+      request.on('upgrade', (response, _socket, head) => this.#onSwitch(response, head, splice));
+      request.on('response', (response) => this.#onResponse(response, upstream));
+      request.on('error', this.#onError);
+    } catch (cause) {
+      this.#fail(cause);
+    }
+  }
+
+  #onSwitch(response: IncomingMessage, head: Buffer, splice: UpgradeListener | undefined): void {
+    const upstream = this.#upstream;
+    if (this.#isOver || upstream === undefined) return;
+    if (!isWebSocket(response.rawHeaders)) {
+      this.#fail(new BadResponseError('it switches to another protocol than was asked for'));
+      return;
+    }
+    clearTimeout(this.#timer);
+    const { client } = this.#handshake;
+    // This is what the 101 is written from.
+    response.headers = toHeaders(this.#receiver.onSwitch(response.rawHeaders));
+    upstream.off('error', this.#onError);
+    tieEnds(client, upstream);
+    let cause: unknown;
+    // Before the other end is broken off as well.
+    upstream.prependListener('error', (error) => {
+      if (!upstream.readableEnded) cause ??= error;
+    });
+    upstream.prependListener('close', () => {
+      if (!upstream.readableEnded && !client.destroyed)
+        cause ??= new ConnectionError('CONNECTION_CLOSED', 'closed');
+    });
+    client.on('close', () => this.#onClientClose(cause));
+    splice?.(response, upstream, head);
+    for (const socket of [client, upstream]) socket.setKeepAlive(true, PROBE_DELAY_MS);
+  }
+
+  #onClientClose(cause: unknown): void {
+    if (this.#isOver) return;
+    if (cause !== undefined) {
+      this.#fail(cause);
+      return;
+    }
+    this.#isOver = true;
+    this.#receiver.onEnd([]);
+  }
+
+  /** Anything but a 101: the upstream's own answer to the handshake. */
+  #onResponse(response: IncomingMessage, upstream: Socket): void {
+    if (this.#isOver) return;
+    clearTimeout(this.#timer);
+    const { statusCode = 0, statusMessage = '', rawHeaders } = response;
+    if (statusCode === 101) {
+      this.#fail(new BadResponseError('it switches protocols and does not say to which'));
+      return;
+    }
+    this.#response = response;
+    this.#limitSilence(response, upstream);
+    const receiver = this.#receiver;
+    response.on('data', (chunk: Buffer) => {
+      if (!this.#isOver && !receiver.onData(chunk)) response.pause();
+    });
+    response.on('end', () => {
+      if (this.#isOver) return;
+      this.#stop();
+      receiver.onEnd(response.rawTrailers);
+    });
+    response.on('error', this.#onError);
+    receiver.onHead(statusCode, statusMessage, rawHeaders);
+  }
+
+  #limitSilence(response: IncomingMessage, upstream: Socket): void {
+    const { idleMs } = this.#handshake.timeout;
+    upstream.setTimeout(idleMs, () => {
+      // Whoever doesn't read is not the upstream.
+      if (response.isPaused()) upstream.setTimeout(idleMs);
+      else this.#fail(new ConnectionError('IDLE_TIMEOUT', `silent for ${idleMs} ms`));
+    });
+  }
+}
+
+/** Never connected to: the agent has the connection. */
+const TARGET = { protocol: 'http:', host: 'upstream.invalid', port: 80 };
+
+/**
+ * Has http-proxy send the handshake over a connection that stands. It is shown a request that says next to nothing, so that none
+ * of its rules for targets and headers has anything to decide; what it made of that is replaced before it goes out.
+ */
+function callWs(createProxyServer: CreateProxyServer, handshake: Handshake, upstream: Socket): ClientRequest {
+  const { client, target, lines } = handshake;
+  const agent = new Agent({ keepAlive: false });
+  agent.createConnection = () => upstream;
+  const shown = new IncomingMessage(client);
+  shown.method = 'GET';
+  shown.url = '/';
+  shown.headers = { upgrade: 'websocket' };
+  let sent: ClientRequest | undefined;
+  const server = createProxyServer();
+  // Heard on the sockets themselves.
+  server.on('error', () => {});
+  server.on('proxyReqWs', (request) => {
+    sent = request;
+    // Nobody else listens yet, should one of the next lines throw.
+    request.on('error', () => {});
+    for (const name of request.getHeaderNames()) request.removeHeader(name);
+    for (let i = 0; i + 1 < lines.length; i += 2)
+      request.appendHeader(lines[i] as string, lines[i + 1] as string);
+    request.path = target;
+    // Zero means none are dropped in silence.
+    request.maxHeadersCount = 0;
+  });
+  // What `ssl` holds becomes the options of the request.
+  const ssl = { maxHeaderSize: MAX_HEAD_BYTES, insecureHTTPParser: false };
+  server.ws(shown, client, Buffer.alloc(0), { target: TARGET, agent, ssl });
+  if (sent === undefined) throw new Error('http-proxy sent no handshake');
+  return sent;
+}
+
+/** Whether a 101 switches to WebSocket, and to nothing else (RFC 6455, section 4.1). */
+function isWebSocket(lines: FieldLines): boolean {
+  let upgrade: string | undefined;
+  let connection: string | undefined;
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const value = lines[i + 1] as string;
+    if (lines[i]?.toLowerCase() === 'upgrade') upgrade = joinValues(upgrade, value);
+    if (lines[i]?.toLowerCase() === 'connection') connection = joinValues(connection, value);
+  }
+  return upgrade?.toLowerCase() === 'websocket' && namesUpgrade(connection);
+}
+
+/** Field lines as http-proxy writes them: one property a spelling. */
+function toHeaders(lines: FieldLines): Record<string, string[]> {
+  const headers: Record<string, string[]> = Object.create(null);
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const name = lines[i] as string;
+    headers[name] ??= [];
+    headers[name].push(lines[i + 1] as string);
+  }
+  return headers;
+}
+
+/** What Node's parser found wrong, as ours would say it. */
+function toReadableCause(cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return code.startsWith('HPE_') ? new BadResponseError(`it can't be parsed (${code})`) : cause;
+}
