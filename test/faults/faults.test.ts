@@ -8,9 +8,13 @@ import type { Measure } from './relay-process.ts';
 import { type Combination, createStage, type Stage } from './stage.ts';
 import { UPSTREAM_CONDUCTS } from './upstreams.ts';
 
-/** The same exchanges each time, unless FAULTS_SEED says otherwise; more of them with FAULTS_COUNT (`npm run test:faults`). */
+/**
+ * The same exchanges each time, unless FAULTS_SEED says otherwise; `npm run test:faults` plays every pair once and then some, FAULTS_COUNT as
+ * many as it says.
+ */
 const SEED = Number(process.env.FAULTS_SEED ?? 20_261_127);
-const COUNT = Number(process.env.FAULTS_COUNT ?? 2_000);
+const isLong = process.env.npm_lifecycle_event === 'test:faults';
+const COUNT = Number(process.env.FAULTS_COUNT ?? (isLong ? 30_000 : 2_000));
 /** Exchanges at once. */
 const AT_ONCE = 40;
 /** Failures that are told; a bug that shows in one combination tends to show in hundreds. */

@@ -43,7 +43,7 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
       return { ...one, verdicts: [...own, 'closed'], mostSeen };
     case 'bad content': {
       const verdicts = upstream.awaitsContent ? manner.verdicts : [...manner.verdicts, ...own];
-      return { ...one, verdicts, mostSeen };
+      return { ...one, verdicts: [...verdicts, ...toShared(client, upstream)], mostSeen };
     }
     case 'whole':
       return {
@@ -62,7 +62,7 @@ function toShared({ http2, name }: ClientConduct, { door, isSolo }: UpstreamCond
   if ((http2?.streams ?? 1) > 1 && isSolo === true)
     return ['502 upstream_reset', '502 bad_upstream_response'];
   // These upstreams don't ask for content, and the limit is over before the body goes all the same.
-  return name.includes('expects 100') ? ['504 upstream_timeout'] : [];
+  return /\b100\b/.test(name) ? ['504 upstream_timeout'] : [];
 }
 
 /** @returns what is wrong with what came of an exchange; undefined if nothing is */
