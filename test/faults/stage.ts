@@ -74,6 +74,8 @@ export async function createStage(): Promise<Stage> {
   const stalls = watchStalls();
   const soloRelays = createPool(solos);
   const doorRelays = new Map(doors.places.map(({ name }) => [name, createPool([name])]));
+  /** Doors whose connection may still break for what an exchange before did that its client did not wait for. */
+  const tainted = new Set<string>();
   let count = 0;
 
   const playOn = async (
