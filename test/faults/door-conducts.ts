@@ -25,7 +25,7 @@ export const DOOR_CONDUCTS: readonly UpstreamConduct[] = Object.entries(ALL).map
     headVerdicts: headVerdicts ?? (verdicts.includes('200 of nobody broken') ? COMPLETE : verdicts),
     awaitsContent: false,
     // What breaks a connection of HTTP/2 breaks all that it carries.
-    isSolo: protocol === 'http2' && !/: silent$|no settings|no streams/.test(name),
+    isSolo: protocol === 'http2' && !/(?:response|after its head): silent$|no settings|no streams/.test(name),
   }),
 );
 
