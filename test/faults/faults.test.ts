@@ -21,8 +21,16 @@ const AT_ONCE = 40;
 const MOST_TOLD = 15;
 const MEGABYTE = 1_048_576;
 
-const CLIENTS = [...CLIENT_CONDUCTS, ...HTTP2_CLIENT_CONDUCTS];
-const UPSTREAMS = [...UPSTREAM_CONDUCTS, ...DOOR_CONDUCTS];
+/**
+ * Node 22 takes a reset that comes together with data for an end, on either side of the proxy; and it notices neither frames of HTTP/2 that
+ * break the rules nor the end of a connection after them, other than by timeouts. What depends on that is left to newer ones.
+ */
+const isOldNode = Number(process.versions.node.split('.')[0]) < 24;
+const NEEDS_NEW_NODE = /HTTP\/1\.0|^HTTP\/2|^in content up to the close: resets/;
+const isPlayable = ({ name }: { readonly name: string }): boolean => !isOldNode || !NEEDS_NEW_NODE.test(name);
+
+const CLIENTS = [...CLIENT_CONDUCTS, ...HTTP2_CLIENT_CONDUCTS].filter(isPlayable);
+const UPSTREAMS = [...UPSTREAM_CONDUCTS, ...DOOR_CONDUCTS].filter(isPlayable);
 const ALL = chooseCombinations(CLIENTS, UPSTREAMS, {
   seed: SEED,
   count: COUNT,
