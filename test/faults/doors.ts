@@ -1,14 +1,18 @@
 import type { Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import type { TestAuthority } from '../support/certificates.ts';
 import { closedPort } from '../support/sockets.ts';
 import { type ScriptedUpstream, startServer } from './upstream.ts';
-import type { UpstreamConduct } from './upstreams.ts';
 
 /** An upstream that does the same with every connection, as it can't know yet, or will never know, for which exchange it is. */
-interface Door {
+export interface Door {
   /** Any of these is right: see `rules.ts`. */
   readonly verdicts: readonly string[];
+  /** What a client sees that asked for the head only, where that is something else. */
+  readonly headVerdicts?: readonly string[];
+  /** What it is asked by; HTTP/1.1 if left out. */
+  readonly protocol?: Protocol;
   /** @returns where it is; undefined `upstream`: nobody listens there */
   open(authority: TestAuthority): Promise<{ readonly origin: string; readonly upstream?: ScriptedUpstream }>;
 }
@@ -18,7 +22,7 @@ const UNTRIED = '503 circuit_open';
 const RESPONSE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
 
 /** What is done with a connection in clear text as soon as it stands. */
-const plain = (verdicts: readonly string[], meet: (socket: Socket) => void): Door => ({
+export const plain = (verdicts: readonly string[], meet: (socket: Socket) => void): Door => ({
   verdicts,
   async open() {
     const upstream = await startServer(meet);
@@ -77,7 +81,8 @@ const cutOff = (head: string, ending: (socket: Socket, wire: Socket) => void): D
 const withAlert = (socket: Socket): unknown => socket.end();
 const withoutAlert = (_socket: Socket, wire: Socket): unknown => wire.end();
 
-const DOORS: Readonly<Record<string, Door>> = {
+/** Upstreams that speak HTTP/1.1, or never get to. */
+export const DOORS: Readonly<Record<string, Door>> = {
   'nobody listens': {
     verdicts: ['502 upstream_refused', UNTRIED],
     open: async () => ({ origin: `http://127.0.0.1:${await closedPort()}` }),
@@ -115,30 +120,3 @@ const DOORS: Readonly<Record<string, Door>> = {
   // RFC 9112, section 9.8, would have this one broken off. Node doesn't tell whether the alert came.
   'TLS: up to the close without an alert': cutOff('', withoutAlert),
 };
-
-/** The conducts of upstreams that have a door of their own. */
-export const DOOR_CONDUCTS: readonly UpstreamConduct[] = Object.entries(DOORS).map(
-  ([name, { verdicts }]) => ({
-    name,
-    door: name,
-    script: () => [],
-    verdicts,
-    headVerdicts: verdicts.includes('200 of nobody broken') ? COMPLETE : verdicts,
-    awaitsContent: false,
-  }),
-);
-
-/** Opens all doors. @returns where each is, by name, and what is to be closed */
-export async function openDoors(authority: TestAuthority): Promise<{
-  readonly origins: ReadonlyMap<string, string>;
-  readonly upstreams: readonly ScriptedUpstream[];
-}> {
-  const origins = new Map<string, string>();
-  const upstreams: ScriptedUpstream[] = [];
-  for (const [name, door] of Object.entries(DOORS)) {
-    const { origin, upstream } = await door.open(authority);
-    origins.set(name, origin);
-    if (upstream !== undefined) upstreams.push(upstream);
-  }
-  return { origins, upstreams };
-}

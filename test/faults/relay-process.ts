@@ -1,6 +1,7 @@
 import { createHook } from 'node:async_hooks';
 import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 
 /** The relays under test, in a process of their own: what it holds is theirs. */
@@ -11,6 +12,7 @@ export interface RelayPlan {
   readonly upstreamOrigin: string;
   /** Longest silence it bears, in ms; 0 for any. */
   readonly limitMs: number;
+  readonly protocol?: Protocol;
 }
 
 /** What is told to this process. */
@@ -66,7 +68,7 @@ const context: Pick<TestContext, 'after'> = {
 
 async function start(plans: readonly RelayPlan[]): Promise<Report> {
   const urls: Record<string, string> = {};
-  for (const { name, upstreamOrigin, limitMs } of plans) {
+  for (const { name, upstreamOrigin, limitMs, protocol } of plans) {
     const timeout = { connectMs: limitMs, headersMs: limitMs, idleMs: limitMs };
     const relay = await startRelay(
       context,
@@ -76,6 +78,7 @@ async function start(plans: readonly RelayPlan[]): Promise<Report> {
         headTimeoutMs: HEAD_TIMEOUT_MS,
         keepAliveMs: KEEP_ALIVE_MS,
         lingerMs: LINGER_MS,
+        protocol: protocol ?? 'auto',
         maxRequests: MAX_REQUESTS,
         maxConnections: MAX_REQUESTS,
       },

@@ -43,16 +43,26 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
       return { ...one, verdicts: [...own, 'closed'], mostSeen };
     case 'bad content': {
       const verdicts = upstream.awaitsContent ? manner.verdicts : [...manner.verdicts, ...own];
-      return { ...one, verdicts, mostSeen };
+      return { ...one, verdicts: [...verdicts, ...toShared(client, upstream)], mostSeen };
     }
     case 'whole':
       return {
-        verdicts: own,
+        verdicts: [...own, ...toShared(client, upstream)],
         responses: manner.responses,
         afterwards: manner.afterwards,
         mostSeen,
       };
   }
+}
+
+/** What a client may see beside what the upstream does with its own request. */
+function toShared({ http2, name }: ClientConduct, { door, isSolo }: UpstreamConduct): readonly string[] {
+  if (door?.startsWith('HTTP/2') !== true) return [];
+  // What befalls a connection befalls all that is on it, however far each had come.
+  if ((http2?.streams ?? 1) > 1 && isSolo === true)
+    return ['502 upstream_reset', '502 bad_upstream_response'];
+  // These upstreams don't ask for content, and the limit is over before the body goes all the same.
+  return /\b100\b/.test(name) ? ['504 upstream_timeout'] : [];
 }
 
 /** @returns what is wrong with what came of an exchange; undefined if nothing is */

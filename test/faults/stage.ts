@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { createTestAuthority } from '../support/certificates.ts';
 import { type Verdicts, visit } from './client.ts';
 import type { ClientConduct } from './clients.ts';
-import { openDoors } from './doors.ts';
+import { openDoors } from './door-conducts.ts';
 import { FaultExchange } from './exchange.ts';
 import { visitHttp2 } from './http2-client.ts';
 import { createRandom } from './random.ts';
+import type { RelayPlan } from './relay-process.ts';
 import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
 import { describe } from './script.ts';
@@ -38,6 +39,7 @@ const LIMIT_MS = 400;
 const SOLOS = 24;
 /** How often an exchange is played again that this process itself was too slow for. */
 const MOST_TRIES = 5;
+const FROM_BEFORE = ['502 upstream_reset', '502 bad_upstream_response'];
 /** An exchange that takes longer hangs. */
 const HANG_MS = 15_000;
 
@@ -53,29 +55,28 @@ export async function createStage(): Promise<Stage> {
   const caFile = join(folder, 'ca.pem');
   await writeFile(caFile, authority.cert);
   const solos = Array.from({ length: SOLOS }, (_, at) => `solo ${at}`);
-  const plans = [
+  const plans: readonly RelayPlan[] = [
     { name: 'shared', upstreamOrigin: shared.origin, limitMs: LIMIT_MS },
     { name: 'patient', upstreamOrigin: alone.origin, limitMs: 0 },
     ...solos.map((name) => ({ name, upstreamOrigin: alone.origin, limitMs: LIMIT_MS })),
-    ...[...doors.origins].map(([name, upstreamOrigin]) => ({ name, upstreamOrigin, limitMs: LIMIT_MS })),
+    ...doors.places.map((place) => ({ ...place, limitMs: LIMIT_MS })),
   ];
-  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile });
+  const closeUpstreams = async (): Promise<void> => {
+    await rm(folder, { recursive: true });
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  };
+  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile }).catch(
+    async (error: unknown) => {
+      await closeUpstreams();
+      throw error;
+    },
+  );
   const stalls = watchStalls();
-  const free = [...solos];
-  const waiting: (() => void)[] = [];
+  const soloRelays = createPool(solos);
+  const doorRelays = new Map(doors.places.map(({ name }) => [name, createPool([name])]));
+  /** Doors whose connection may still break for what an exchange before did that its client did not wait for. */
+  const tainted = new Set<string>();
   let count = 0;
-
-  const take = async (): Promise<string> => {
-    for (;;) {
-      const name = free.pop();
-      if (name !== undefined) return name;
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    }
-  };
-  const giveBack = (name: string): void => {
-    free.push(name);
-    waiting.shift()?.();
-  };
 
   const playOn = async (
     name: string,
@@ -91,7 +92,8 @@ export async function createStage(): Promise<Stage> {
     exchanges.set(exchange.id, exchange);
     if (upstream.door !== undefined) exchange.marks.reach('upstream rests');
     const script = client.script(exchange);
-    const expected = toExpectation(client, upstream);
+    const own = toExpectation(client, upstream);
+    const expected = tainted.delete(name) ? { ...own, verdicts: [...own.verdicts, ...FROM_BEFORE] } : own;
     const plan = { script, responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
     const playing = (async (): Promise<Verdicts> => {
       const origin = new URL(relays.urls[name] ?? '');
@@ -118,14 +120,17 @@ export async function createStage(): Promise<Stage> {
 
   const playOnce = async (combination: Combination): Promise<string | undefined> => {
     const { client, upstream } = combination;
-    if (upstream.door !== undefined) return playOn(upstream.door, combination);
-    if (client.manner.kind === 'gone') return playOn('patient', combination);
-    if (upstream.isSolo !== true && client.method !== 'HEAD') return playOn('shared', combination);
-    const name = await take();
+    if (upstream.door !== undefined && upstream.isSolo !== true) return playOn(upstream.door, combination);
+    const isAlone = upstream.isSolo === true || client.method === 'HEAD';
+    if (upstream.door === undefined && client.manner.kind === 'gone') return playOn('patient', combination);
+    if (!isAlone) return playOn('shared', combination);
+    const pool = (upstream.door === undefined ? undefined : doorRelays.get(upstream.door)) ?? soloRelays;
+    const name = await pool.take();
     try {
       return await playOn(name, combination);
     } finally {
-      giveBack(name);
+      if (upstream.door !== undefined && client.manner.kind !== 'whole') tainted.add(name);
+      pool.giveBack(name);
     }
   };
 
@@ -144,8 +149,31 @@ export async function createStage(): Promise<Stage> {
     },
     async close() {
       stalls.stop();
-      await rm(folder, { recursive: true });
-      await Promise.all(upstreams.map((upstream) => upstream.close()));
+      await closeUpstreams();
+    },
+  };
+}
+
+/** Relays that one exchange has to itself at a time. */
+interface Pool {
+  take(): Promise<string>;
+  giveBack(name: string): void;
+}
+
+function createPool(names: readonly string[]): Pool {
+  const free = [...names];
+  const waiting: ((name: string) => void)[] = [];
+  return {
+    take: () =>
+      new Promise((resolve) => {
+        const name = free.pop();
+        if (name === undefined) waiting.push(resolve);
+        else resolve(name);
+      }),
+    giveBack(name) {
+      const next = waiting.shift();
+      if (next === undefined) free.push(name);
+      else next(name);
     },
   };
 }

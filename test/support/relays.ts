@@ -7,7 +7,7 @@ import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
-import { createTransport } from '../../src/relay/upstream/transport.ts';
+import { createTransport, type Protocol } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
 
@@ -27,6 +27,7 @@ export interface RelayOptions {
   readonly headTimeoutMs?: number;
   readonly keepAliveMs?: number;
   readonly lingerMs?: number;
+  readonly protocol?: Protocol;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
 }
@@ -40,7 +41,7 @@ export async function startRelay(
 ): Promise<Relay> {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
   const upstream = { origin: upstreamOrigin, connectTimeoutMs };
-  const transport = createTransport(upstream);
+  const transport = createTransport({ ...upstream, protocol: options.protocol ?? 'auto' });
   const upgrades = createUpgradeCarrier(upstream);
   const upstreamHost = new URL(upstreamOrigin).host;
   const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));

@@ -120,15 +120,21 @@ export class Http2Carrier implements Carrier {
     // Whoever doesn't read is not the upstream.
     if (this.#isPaused) this.#quietMs = 0;
     const { headersMs, idleMs } = this.#attempt.request.timeout;
-    const isWaiting = !this.#hasHead && !this.#isUploading;
+    const isWaiting = !this.#hasHead && !this.#isSending;
     const limitMs = isWaiting ? headersMs : idleMs;
     if (limitMs === 0 || this.#quietMs < limitMs) return;
     this.fail(new ConnectionError(this.#toFault(), `silent for ${limitMs} ms`), 'unknown');
   }
 
+  /** A body that is held back until the upstream asks for it waits for nobody else. */
+  get #isSending(): boolean {
+    return this.#isUploading && this.#upload?.isHeld !== true;
+  }
+
   /** Whose silence it is. */
   #toFault(): ConnectionFault {
-    if (this.#isUploading) return this.#stream?.writableNeedDrain ? 'UPLOAD_TIMEOUT' : 'REQUEST_TIMEOUT';
+    // What was handed over and not taken waits for the upstream, however little it is.
+    if (this.#isSending) return this.#stream?.writableLength ? 'UPLOAD_TIMEOUT' : 'REQUEST_TIMEOUT';
     return this.#hasHead ? 'IDLE_TIMEOUT' : 'HEADERS_TIMEOUT';
   }
 

@@ -16,6 +16,8 @@ export interface Http2UploadListener {
 }
 
 export interface Http2Upload {
+  /** Whether the body waits for the upstream to ask for it. */
+  readonly isHeld: boolean;
   /** Sends the body if it is still held back. */
   release(): void;
   /** Sends no more. */
@@ -101,5 +103,11 @@ export function startHttp2Upload(
   } else {
     release();
   }
-  return { release, stop };
+  return {
+    get isHeld() {
+      return reading === undefined && !isOver;
+    },
+    release,
+    stop,
+  };
 }

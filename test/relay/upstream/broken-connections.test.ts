@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { startRelay } from '../../support/relays.ts';
 import {
@@ -56,4 +59,40 @@ test('a request that was answered early is not answered once more for what break
     client.end(surplus);
     assert.doesNotMatch(await rest, /HTTP\/1\.1/);
   }
+});
+
+test('R50: a whole request whose content an upstream of HTTP/2 gives no window to is a 504, not the client’s fault', async (t) => {
+  const server = createServer({ settings: { initialWindowSize: 0 } });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const timeout = { connectMs: 5_000, headersMs: 100, idleMs: 100 };
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const relay = await startRelay(t, origin, { timeout }, { protocol: 'http2' });
+  for (const length of [{ 'Content-Length': '5' }, {}]) {
+    const body = Readable.toWeb(Readable.from([Buffer.from('hello')]));
+    const response = await fetch(relay.url, {
+      method: 'POST',
+      headers: length,
+      body,
+      duplex: 'half',
+    } as RequestInit);
+    assert.equal(response.status, 504);
+    assert.match(await response.text(), /"upstream_timeout"/);
+  }
+});
+
+test('R51: an upstream of HTTP/2 that does not ask for content in time is a 504, not the client’s fault', async (t) => {
+  const server = createServer();
+  server.on('checkContinue', () => {});
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const timeout = { connectMs: 5_000, headersMs: 100, idleMs: 100 };
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const relay = await startRelay(t, origin, { timeout }, { protocol: 'http2' });
+  const client = connectTo(relay.url);
+  client.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n');
+  assert.match(await readUntil(client, '"upstream_timeout"'), /^HTTP\/1\.1 504 /);
+  client.destroy();
 });
