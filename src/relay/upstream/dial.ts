@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { shareTrust } from '../../trust.ts';
 
 /** A TLS session to resume, and a place for the next one. */
 export interface SessionSlot {
@@ -27,7 +28,15 @@ export function dial(origin: URL, { session, tunnel, alpn = ['http/1.1'] }: Dial
   const resumed = session?.current && { session: session.current };
   // Host and port are not for connecting where there is a tunnel, but still for the certificate.
   const inside = tunnel && { socket: tunnel };
-  const socket = connectTls({ host, port, servername, ALPNProtocols: [...alpn], ...resumed, ...inside });
+  const socket = connectTls({
+    host,
+    port,
+    servername,
+    ALPNProtocols: [...alpn],
+    secureContext: shareTrust(),
+    ...resumed,
+    ...inside,
+  });
   if (session !== undefined) {
     socket.on('session', (next) => {
       session.current = next;

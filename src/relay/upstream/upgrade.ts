@@ -66,7 +66,7 @@ export function createUpgradeCarrier(options: TransportOptions): UpgradeCarrier 
 
 /** One handshake on its way, and then two sockets. */
 class Carriage implements Sending {
-  readonly #handshake: Handshake;
+  #handshake: Handshake;
   readonly #receiver: UpgradeReceiver;
   readonly #options: TransportOptions;
   readonly #session: SessionSlot;
@@ -171,6 +171,10 @@ class Carriage implements Sending {
     });
     client.on('close', () => this.#onClientClose(cause));
     splice?.(response, upstream, head);
+    // A socket may be open for hours: what it keeps alive is not to hold the head that was sent, and the token in it. http-proxy keeps the
+    // response, which knows its request.
+    this.#handshake = { ...this.#handshake, lines: [] };
+    Reflect.deleteProperty(response, 'req');
     for (const socket of [client, upstream]) socket.setKeepAlive(true, PROBE_DELAY_MS);
   }
 
