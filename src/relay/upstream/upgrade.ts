@@ -1,5 +1,6 @@
 import { Agent, type ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ProxyServer } from 'http-proxy';
 import type { TimeoutConfig } from '../../config/config.ts';
 import { type FieldLines, joinValues } from '../field-lines.ts';
 import { namesUpgrade } from '../request-head.ts';
@@ -37,18 +38,17 @@ export interface UpgradeReceiver extends Receiver {
   onSwitch(lines: FieldLines): FieldLines;
 }
 
-type CreateProxyServer = typeof import('http-proxy').createProxyServer;
 type UpgradeListener = (response: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /** TCP's own probes find peers that vanished without a word; an open socket has no other limit. */
 const PROBE_DELAY_MS = 60_000;
 const MAX_HEAD_BYTES = 65_536;
 
-let loading: Promise<CreateProxyServer> | undefined;
+let loading: Promise<SendHandshake> | undefined;
 
 /** Loaded with the first handshake: most proxies never see one. */
-function loadHttpProxy(): Promise<CreateProxyServer> {
-  loading ??= import('http-proxy').then(({ createProxyServer }) => createProxyServer);
+function loadHttpProxy(): Promise<SendHandshake> {
+  loading ??= import('http-proxy').then(({ createProxyServer }) => createSender(createProxyServer()));
   return loading;
 }
 
@@ -91,11 +91,11 @@ class Carriage implements Sending {
 
   start(): void {
     const { origin, forwardProxy, connectTimeoutMs } = this.#options;
-    loadHttpProxy().then((createProxyServer) => {
+    loadHttpProxy().then((send) => {
       if (this.#isOver) return;
       this.#connecting = connect(
         { origin: new URL(origin), forwardProxy, connectTimeoutMs, session: this.#session },
-        { onReady: (upstream) => this.#send(createProxyServer, upstream), onFailed: this.#onError },
+        { onReady: (upstream) => this.#send(send, upstream), onFailed: this.#onError },
       );
     }, this.#onError);
   }
@@ -122,7 +122,7 @@ class Carriage implements Sending {
     this.#receiver.onError(toUpstreamError(toReadableCause(cause), origin, forwardProxy));
   }
 
-  #send(createProxyServer: CreateProxyServer, upstream: Socket): void {
+  #send(send: SendHandshake, upstream: Socket): void {
     this.#upstream = upstream;
     // Whoever has said all it has to say may still be told something.
     upstream.allowHalfOpen = true;
@@ -135,7 +135,7 @@ class Carriage implements Sending {
       );
     }
     try {
-      const request = callWs(createProxyServer, this.#handshake, upstream);
+      const request = send(this.#handshake, upstream);
       const [splice] = request.listeners('upgrade') as UpgradeListener[];
       // Its own answers to these are a clean end to what broke, and a refusal without backpressure.
       for (const event of ['upgrade', 'response', 'error']) request.removeAllListeners(event);
@@ -225,26 +225,27 @@ class Carriage implements Sending {
 /** Never connected to: the agent has the connection. */
 const TARGET = { protocol: 'http:', host: 'upstream.invalid', port: 80 };
 
+/** Sends a handshake over a connection that stands. */
+type SendHandshake = (handshake: Handshake, upstream: Socket) => ClientRequest;
+
 /**
- * Has http-proxy send the handshake over a connection that stands. It is shown a request that says next to nothing, so that none
- * of its rules for targets and headers has anything to decide; what it made of that is replaced before it goes out.
+ * Has http-proxy send handshakes. It is shown a request that says next to nothing, so that none of its rules for targets and
+ * headers has anything to decide; what it made of that is replaced before it goes out. One server and one agent serve all:
+ * what it makes for a handshake it keeps for as long as the socket is open.
  */
-function callWs(createProxyServer: CreateProxyServer, handshake: Handshake, upstream: Socket): ClientRequest {
-  const { client, target, lines } = handshake;
+function createSender(server: ProxyServer): SendHandshake {
+  /** The one being sent; http-proxy does all of it before `ws` returns. */
+  let current: { readonly handshake: Handshake; readonly upstream: Socket; sent?: ClientRequest } | undefined;
   const agent = new Agent({ keepAlive: false });
-  agent.createConnection = () => upstream;
-  const shown = new IncomingMessage(client);
-  shown.method = 'GET';
-  shown.url = '/';
-  shown.headers = { upgrade: 'websocket' };
-  let sent: ClientRequest | undefined;
-  const server = createProxyServer();
+  agent.createConnection = () => current?.upstream;
   // Heard on the sockets themselves.
   server.on('error', () => {});
   server.on('proxyReqWs', (request) => {
-    sent = request;
     // Nobody else listens yet, should one of the next lines throw.
     request.on('error', () => {});
+    if (current === undefined) return;
+    const { target, lines } = current.handshake;
+    current.sent = request;
     for (const name of request.getHeaderNames()) request.removeHeader(name);
     for (let i = 0; i + 1 < lines.length; i += 2)
       request.appendHeader(lines[i] as string, lines[i + 1] as string);
@@ -254,9 +255,21 @@ function callWs(createProxyServer: CreateProxyServer, handshake: Handshake, upst
   });
   // What `ssl` holds becomes the options of the request.
   const ssl = { maxHeaderSize: MAX_HEAD_BYTES, insecureHTTPParser: false };
-  server.ws(shown, client, Buffer.alloc(0), { target: TARGET, agent, ssl });
-  if (sent === undefined) throw new Error('http-proxy sent no handshake');
-  return sent;
+
+  return (handshake, upstream) => {
+    const shown = new IncomingMessage(handshake.client);
+    shown.method = 'GET';
+    shown.url = '/';
+    shown.headers = { upgrade: 'websocket' };
+    current = { handshake, upstream };
+    try {
+      server.ws(shown, handshake.client, Buffer.alloc(0), { target: TARGET, agent, ssl });
+      if (current.sent === undefined) throw new Error('http-proxy sent no handshake');
+      return current.sent;
+    } finally {
+      current = undefined;
+    }
+  };
 }
 
 /** Whether a 101 switches to WebSocket, and to nothing else (RFC 6455, section 4.1). */
