@@ -189,13 +189,14 @@ function createDoor(
       if (isHttp2) refuseHttp2(socket, lingerMs);
       else refuseConnection(socket, toSurplus(connections), lingerMs);
     } else if (isHttp2) http2.serve(socket);
-    else serveHttp1(socket);
+    else serveByOpening(socket, serveHttp1);
   };
   const serveClear = (socket: Socket, serveHttp1: Serve): void => {
-    if (!admit(socket)) {
-      refuseConnection(socket, toSurplus(connections), lingerMs);
-      return;
-    }
+    if (admit(socket)) serveByOpening(socket, serveHttp1);
+    else refuseConnection(socket, toSurplus(connections), lingerMs);
+  };
+  /** Also where TLS has agreed on HTTP/1.1: Node doesn't close what has sent nothing yet (22), and would wait for it while draining. */
+  const serveByOpening = (socket: Socket, serveHttp1: Serve): void => {
     unopened.add(socket);
     socket.once('close', () => unopened.delete(socket));
     readOpening(socket, headTimeoutMs, {
