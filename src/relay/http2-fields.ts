@@ -23,7 +23,8 @@ export function toHttp2Fields(lines: FieldLines): OutgoingHttpHeaders {
     if (CONNECTION_SPECIFIC.has(name) || name.startsWith(':')) continue;
     const seen = fields[name];
     if (seen === undefined) fields[name] = value;
-    else fields[name] = Array.isArray(seen) ? [...seen, value] : [String(seen), value];
+    else if (Array.isArray(seen)) seen.push(value);
+    else fields[name] = [String(seen), value];
   }
   return fields;
 }

@@ -43,6 +43,8 @@ export interface BodySource {
 
 /** Most bytes of a body that are kept, so that its request can be sent again (R54). */
 const REMEMBERED_BYTES = 65_536;
+/** Most pieces of it: a piece takes hundreds of bytes, however little is in it. */
+const REMEMBERED_PIECES = 512;
 
 /** A client's body, read as fast as it is taken. What was read is remembered for a second attempt while it is small. */
 export class StreamedBody implements RequestBody {
@@ -115,8 +117,10 @@ export class StreamedBody implements RequestBody {
   #remember(piece: Buffer): void {
     if (this.#remembered === undefined) return;
     this.#rememberedBytes += piece.length;
-    if (this.#rememberedBytes > REMEMBERED_BYTES) this.#remembered = undefined;
-    else this.#remembered.push(piece);
+    const isTooMuch =
+      this.#rememberedBytes > REMEMBERED_BYTES || this.#remembered.length === REMEMBERED_PIECES;
+    if (isTooMuch) this.#remembered = undefined;
+    else this.#remembered.push(toOwned(piece));
   }
 
   #onOver(state: 'ended' | 'broken'): void {
@@ -131,6 +135,11 @@ export class StreamedBody implements RequestBody {
     if (this.#state === 'ended') reading?.sink.onEnd(this.#source.trailers());
     else reading?.sink.onBroken();
   }
+}
+
+/** A small part of something large without the rest: over HTTP/2 that is all that was read along with it, of other requests as well. */
+function toOwned(piece: Buffer): Buffer {
+  return piece.length < piece.buffer.byteLength / 2 ? Buffer.from(piece) : piece;
 }
 
 /** One sink, and what it still has to be given of what was read before it came. */

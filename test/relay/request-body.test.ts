@@ -95,6 +95,27 @@ test('a large body, and one to be forgotten, is not whole any more and goes on w
   assert.deepEqual(second.events, ['b', 'end X-T,1']);
 });
 
+test('R52: what is remembered is little in memory, too, not only in bytes', async () => {
+  const many = start();
+  many.body.open(collect().sink);
+  for (let i = 0; i < 1_000; i += 1) many.stream.write('x');
+  await settle();
+  assert.equal(many.body.isWhole, false);
+
+  const { stream, body } = start();
+  const shared = Buffer.alloc(1_000_000, 'x');
+  const pieces: Buffer[] = [];
+  const sink: BodySink = { ...collect().sink, onPiece: (piece) => pieces.push(piece) > 0 };
+  body.open(sink);
+  stream.write(shared.subarray(0, 10));
+  await settle();
+  body.open(sink);
+  await settle();
+  assert.deepEqual(pieces.map(String), ['x'.repeat(10), 'x'.repeat(10)]);
+  assert.equal(pieces[0]?.buffer, shared.buffer);
+  assert.notEqual(pieces[1]?.buffer, shared.buffer);
+});
+
 test('a body that ends before its time, fails or is closed is broken, and says so once', async () => {
   for (const breakOff of [
     (stream: PassThrough) => stream.destroy(),

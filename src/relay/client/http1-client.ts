@@ -22,6 +22,8 @@ export class Http1Client implements Client {
   #listener: ClientListener | undefined;
   #contentLength: number | undefined;
   #hasData = false;
+  /** It is being waited for until more can be taken. */
+  #isFull = false;
   #isHandedOver = false;
 
   constructor(
@@ -107,8 +109,15 @@ export class Http1Client implements Client {
       }
     }
     if (this.#response.write(chunk)) return true;
-    this.#response.once('drain', () => this.#listener?.onDrain());
+    // One read may hold many pieces: all of them come, and wait for the same.
+    if (!this.#isFull) this.#response.once('drain', () => this.#onDrain());
+    this.#isFull = true;
     return false;
+  }
+
+  #onDrain(): void {
+    this.#isFull = false;
+    this.#listener?.onDrain();
   }
 
   end(trailers: FieldLines): void {

@@ -54,7 +54,11 @@ export function connect(options: ConnectOptions, listener: ConnectListener): Con
     const onError = (cause: unknown): void => {
       fault ??= cause;
     };
-    const onClose = (): void => fail(fault);
+    const onClose = (): void => {
+      // Perhaps it was the resumption that failed: the next handshake is a whole one.
+      session.current = undefined;
+      fail(fault);
+    };
     next.setNoDelay(true);
     next.setKeepAlive(true, PROBE_DELAY_MS);
     next.on('error', onError).on('close', onClose);

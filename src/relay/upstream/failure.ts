@@ -48,10 +48,15 @@ const NO_HTTP2: Failure = {
 };
 const TLS: Failure = {
   code: 'tls_error',
-  say: (code) => `could not be trusted over TLS (${code}); nothing was sent`,
+  // It may come after the request, as a refusal of TLS 1.3 does.
+  say: (code) => `broke off over TLS (${code})`,
   hint: 'For a private certificate authority, or a forward proxy that looks into TLS, name the CA certificate in `caFile`.',
 };
-const CERTIFICATE: Failure = { ...TLS, lasts: true };
+const CERTIFICATE: Failure = {
+  ...TLS,
+  say: (code) => `could not be trusted over TLS (${code}); nothing was sent`,
+  lasts: true,
+};
 const OVERLOADED = { code: 'overloaded', retryAfterMs: 1_000, lasts: true } as const;
 const TOO_MANY_FILES: Failure = {
   ...OVERLOADED,

@@ -32,7 +32,8 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: (.*))?$/;
 /** Control characters, and line ends that are not CRLF. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
 const FORBIDDEN_IN_HEAD = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
-const BARE_LF = /(?<!\r)\n/;
+const CR = 0x0d;
+const LF = 0x0a;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const CHUNK_LINE = /^([0-9a-fA-F]{1,12})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/;
 const START = 'HTTP/1.';
@@ -153,7 +154,7 @@ export class ResponseParser {
     const bytes = this.#pending === undefined ? rest : Buffer.concat([this.#pending, rest]);
     const end = bytes.indexOf('\r\n\r\n', Math.max(0, known - 3), 'latin1');
     if (end === -1 || end > MAX_HEAD_BYTES) {
-      this.#checkPartialHead(bytes);
+      this.#checkPartialHead(bytes, known);
       this.#pending = bytes;
       return chunk.length;
     }
@@ -162,14 +163,17 @@ export class ResponseParser {
     return at + end + 4 - known;
   }
 
-  /** What can be told of a head before all of it is there, so that a stranger's protocol isn't waited for. */
-  #checkPartialHead(bytes: Buffer): void {
+  /**
+   * What can be told of a head before all of it is there, so that a stranger's protocol isn't waited for.
+   * @param known how many of the bytes were looked at before
+   */
+  #checkPartialHead(bytes: Buffer, known: number): void {
     if (bytes.length > MAX_HEAD_BYTES)
       throw new BadResponseError(`its head is larger than ${MAX_HEAD_BYTES} bytes`);
-    const text = bytes.toString('latin1');
-    if (!text.startsWith(START.slice(0, text.length)))
-      throw new BadResponseError('it does not begin with HTTP/1');
-    if (BARE_LF.test(text)) throw new BadResponseError('its head has line ends other than CRLF');
+    const start = bytes.toString('latin1', 0, START.length);
+    if (!START.startsWith(start)) throw new BadResponseError('it does not begin with HTTP/1');
+    for (let lf = bytes.indexOf(LF, known); lf !== -1; lf = bytes.indexOf(LF, lf + 1))
+      if (bytes[lf - 1] !== CR) throw new BadResponseError('its head has line ends other than CRLF');
   }
 
   #takeHead(head: string): void {
@@ -265,7 +269,7 @@ export class ResponseParser {
 
   /** A line of chunked framing (RFC 9112, section 7.1): a chunk's size, the end of its data, a trailer. */
   #readLine(chunk: Buffer, at: number): number {
-    const lf = chunk.indexOf(0x0a, at);
+    const lf = chunk.indexOf(LF, at);
     const end = lf === -1 ? chunk.length : lf + 1;
     this.#line += chunk.toString('latin1', at, end);
     if (this.#line.length > MAX_CHUNK_LINE_BYTES && this.#state !== State.trailers) {

@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { ask, connectHttp2 } from '../../support/http2-clients.ts';
 import { startRelay } from '../../support/relays.ts';
-import { connectTo, readToEnd, readUntil, startUpstream } from '../../support/sockets.ts';
+import { connectTo, readToEnd, readUntil, startRawUpstream, startUpstream } from '../../support/sockets.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
@@ -103,6 +103,34 @@ test('R43: a client of HTTP/1.1 that doesn’t read stops its upstream', async (
   for (let i = 0; i < 20; i += 1) await readToEnd(connectTo(relay.url).end('x'));
   assert.ok(written < 32 * chunk.length, `the upstream could write ${written} bytes`);
   socket.destroy();
+});
+
+test('a client of HTTP/1.1 that doesn’t read is waited for once, however many pieces come meanwhile', async (t) => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const pieces = `${'1\r\nx\r\n'.repeat(10_000)}2\r\nxx\r\n`;
+  const size = 120;
+  const { origin } = await startRawUpstream(t, (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    for (let i = 0; i < size; i += 1) socket.write(pieces);
+    socket.write('0\r\n\r\n');
+  });
+  const relay = await startRelay(t, origin);
+  const socket = connectTo(relay.url);
+  socket.pause();
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+  for (let i = 0; i < 50; i += 1) await readToEnd(connectTo(relay.url).end('x'));
+  const received = await readToEnd(socket.resume());
+  assert.equal(
+    received
+      .match(/^x+\r$/gm)
+      ?.join('')
+      .replaceAll('\r', '').length,
+    size * 10_002,
+  );
+  assert.deepEqual(warnings, []);
 });
 
 test('R43: an upstream that doesn’t read stops the upload of a client of HTTP/1.1', async (t) => {

@@ -40,6 +40,20 @@ test('an upstream without HTTP/2 is told apart from one that can’t be trusted,
   }
 });
 
+test('only of an upstream that was not trusted it is said that nothing was sent: over TLS 1.3 it may refuse what it has read', () => {
+  for (const [code, isUnsent] of [
+    ['ERR_TLS_CERT_ALTNAME_INVALID', true],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', true],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', false],
+    ['ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC', false],
+    ['EPROTO', false],
+  ] as const) {
+    const error = toUpstreamError(toSystemError(code), ORIGIN);
+    assert.equal(error.code, 'tls_error');
+    assert.equal(error.message.includes('nothing was sent'), isUnsent, code);
+  }
+});
+
 test('R53: without a file descriptor for one more connection the answer is 503 at once, and no second attempt', async (t) => {
   for (const code of ['EMFILE', 'ENFILE']) {
     const lane = createFakeLane();
