@@ -177,7 +177,8 @@ function flushHead(client: Http1Client): void {
 
 /** Trailers that can't come may not be announced. */
 function withoutTrailer(lines: string[]): string[] {
-  const at = lines.indexOf('Trailer');
+  // A value may say the same.
+  const at = lines.findIndex((text, i) => i % 2 === 0 && text === 'Trailer');
   return at === -1 ? lines : lines.toSpliced(at, 2);
 }
 
