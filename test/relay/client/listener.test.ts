@@ -12,6 +12,7 @@ import {
   readBody,
   readToEnd,
   readUntil,
+  startRawUpstream,
   startUpstream,
 } from '../../support/sockets.ts';
 
@@ -224,4 +225,21 @@ test('R44: an early refusal arrives whole though the client wants the connection
     socket.resume();
     assert.match(await text, /^HTTP\/1\.1 413 [\s\S]*(too large){1000}/);
   }
+});
+
+test('requests sent at once all get their own answers before one that can’t be read is refused', async (t) => {
+  const { promise: go, resolve } = Promise.withResolvers<void>();
+  let waiting = 0;
+  const { origin } = await startUpstream(t, async (request, response) => {
+    waiting += 1;
+    if (waiting === 2) resolve();
+    await go;
+    response.end(`<${request.url}>`);
+  });
+  const { url } = await startRelay(t, origin);
+  const text = await exchangeBytes(
+    url,
+    `${GET.replace(' / ', ' /a ')}${GET.replace(' / ', ' /b ')}GARBAGE\r\n\r\n`,
+  );
+  assert.match(text, /^HTTP\/1\.1 200 [^<]*<\/a>HTTP\/1\.1 200 [^<]*<\/b>HTTP\/1\.1 400 [^<]*"bad_request"/);
 });
