@@ -113,10 +113,12 @@ export class Http1Client implements Client {
 
   end(trailers: FieldLines): void {
     const response = this.#response;
-    if (response.writableEnded) return;
-    // Only in chunks is there a place for trailers.
-    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
-    response.end();
+    // Content that came in one piece has ended it already.
+    if (!response.writableEnded) {
+      // Only in chunks is there a place for trailers.
+      if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
+      response.end();
+    }
     this.#linger();
   }
 
