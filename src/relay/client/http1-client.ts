@@ -19,7 +19,6 @@ export class Http1Client implements Client {
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
   readonly #lingerMs: number;
-  #listener: ClientListener | undefined;
   #contentLength: number | undefined;
   #hasData = false;
   #isHandedOver = false;
@@ -62,8 +61,8 @@ export class Http1Client implements Client {
   }
 
   listen(listener: ClientListener): void {
-    this.#listener = listener;
     this.#response.on('close', () => listener.onClose());
+    this.#response.on('drain', () => listener.onDrain());
   }
 
   openBody(length: number | undefined): RequestBody {
@@ -106,9 +105,7 @@ export class Http1Client implements Client {
         return true;
       }
     }
-    if (this.#response.write(chunk)) return true;
-    this.#response.once('drain', () => this.#listener?.onDrain());
-    return false;
+    return this.#response.write(chunk);
   }
 
   end(trailers: FieldLines): void {
