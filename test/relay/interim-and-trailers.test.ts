@@ -195,3 +195,16 @@ test('R32: Trailer without chunks does no harm on either side, and goes no furth
     /^HTTP\/1\.1 200 [\s\S]*\r\n\r\n$/,
   );
 });
+
+test('a header that says "Trailer" is kept where no trailers can come', async (t) => {
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nAccess-Control-Expose-Headers: Trailer\r\n';
+  const { url } = await startRelay(
+    t,
+    await startAnswering(t, `${head}X-Next: 1\r\nTrailer: X-Sum\r\n\r\n0\r\n\r\n`),
+  );
+  for (const request of [GET.replace('GET', 'HEAD'), 'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n']) {
+    const text = await exchangeBytes(url, request);
+    assert.match(text, /\r\nAccess-Control-Expose-Headers: Trailer\r\nX-Next: 1\r\n/);
+    assert.doesNotMatch(text, /\r\nTrailer:/);
+  }
+});

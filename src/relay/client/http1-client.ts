@@ -19,11 +19,9 @@ export class Http1Client implements Client {
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
   readonly #lingerMs: number;
-  #listener: ClientListener | undefined;
   #contentLength: number | undefined;
   #hasData = false;
   /** It is being waited for until more can be taken. */
-  #isFull = false;
   #isHandedOver = false;
 
   constructor(
@@ -64,8 +62,8 @@ export class Http1Client implements Client {
   }
 
   listen(listener: ClientListener): void {
-    this.#listener = listener;
     this.#response.on('close', () => listener.onClose());
+    this.#response.on('drain', () => listener.onDrain());
   }
 
   openBody(length: number | undefined): RequestBody {
@@ -108,24 +106,17 @@ export class Http1Client implements Client {
         return true;
       }
     }
-    if (this.#response.write(chunk)) return true;
-    // One read may hold many pieces: all of them come, and wait for the same.
-    if (!this.#isFull) this.#response.once('drain', () => this.#onDrain());
-    this.#isFull = true;
-    return false;
-  }
-
-  #onDrain(): void {
-    this.#isFull = false;
-    this.#listener?.onDrain();
+    return this.#response.write(chunk);
   }
 
   end(trailers: FieldLines): void {
     const response = this.#response;
-    if (response.writableEnded) return;
-    // Only in chunks is there a place for trailers.
-    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
-    response.end();
+    // Content that came in one piece has ended it already.
+    if (!response.writableEnded) {
+      // Only in chunks is there a place for trailers.
+      if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(toPairs(trailers));
+      response.end();
+    }
     this.#linger();
   }
 
@@ -186,7 +177,8 @@ function flushHead(client: Http1Client): void {
 
 /** Trailers that can't come may not be announced. */
 function withoutTrailer(lines: string[]): string[] {
-  const at = lines.indexOf('Trailer');
+  // A value may say the same.
+  const at = lines.findIndex((text, i) => i % 2 === 0 && text === 'Trailer');
   return at === -1 ? lines : lines.toSpliced(at, 2);
 }
 

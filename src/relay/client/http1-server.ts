@@ -110,7 +110,11 @@ function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: n
     // What can't be read came behind a request that is whole: its response comes first, and is not this one.
     if (refusing.has(socket)) return;
     refusing.add(socket);
-    response.once('finish', () => refuseConnection(socket, toParseError(error), lingerMs));
+    response.once('finish', () => {
+      refusing.delete(socket);
+      // Node has put the next response in its place, if there is one.
+      onClientError(error, socket, lingerMs);
+    });
   } else if (response?.headersSent === true) {
     // A second response would be taken for the content of the first.
     socket.destroy();
@@ -128,7 +132,7 @@ function isReading(socket: Duplex): boolean {
   return parser?.incoming?.complete === false;
 }
 
-/** Connections that are refused as soon as their last response is sent. */
+/** Connections that are refused once the responses before are sent. */
 const refusing = new WeakSet<Duplex>();
 
 /** The response under way on a connection. */

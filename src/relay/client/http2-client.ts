@@ -100,8 +100,8 @@ export class Http2Client implements Client {
   sendData(chunk: Buffer): boolean {
     const head = this.#heldHead;
     if (head !== undefined) {
+      if (!this.#orBreakOff(() => this.#respond(head))) return true;
       this.#heldHead = undefined;
-      this.#respond(head);
     }
     return this.#stream.write(chunk);
   }
@@ -109,16 +109,21 @@ export class Http2Client implements Client {
   end(trailers: FieldLines): void {
     this.#trailers = trailers;
     if (this.#heldHead === undefined) this.#stream.end();
-    else this.#endWithHead({ ...this.#heldHead, ...toHttp2Fields(trailers) });
+    else {
+      const head = { ...this.#heldHead, ...toHttp2Fields(trailers) };
+      this.#orBreakOff(() => respond(this.#stream, head, { endStream: true }));
+    }
     this.#stopUpload();
   }
 
-  #endWithHead(head: OutgoingHttpHeaders): void {
+  /** Sends a head that was kept back, if the stream still takes one. */
+  #orBreakOff(send: () => void): boolean {
     try {
-      respond(this.#stream, head, { endStream: true });
+      send();
+      return true;
     } catch {
-      // The stream is gone.
       this.breakOff();
+      return false;
     }
   }
 

@@ -12,6 +12,7 @@ import {
   readBody,
   readToEnd,
   readUntil,
+  startRawUpstream,
   startUpstream,
 } from '../../support/sockets.ts';
 
@@ -224,4 +225,32 @@ test('R44: an early refusal arrives whole though the client wants the connection
     socket.resume();
     assert.match(await text, /^HTTP\/1\.1 413 [\s\S]*(too large){1000}/);
   }
+});
+
+test('R44: after an early answer that goes out in one piece, too, the upload is stopped', async (t) => {
+  const { origin } = await startRawUpstream(t, (socket) => {
+    socket.once('data', () => socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\n\r\ntoo large'));
+  });
+  const { url } = await startRelay(t, origin, {}, { lingerMs: 50 });
+  const socket = connectTo(url);
+  socket.write(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(1_000)}`);
+  // The content never ends, and neither would the connection.
+  assert.match(await readToEnd(socket), /^HTTP\/1\.1 413 [\s\S]*\r\n\r\ntoo large$/);
+});
+
+test('requests sent at once all get their own answers before one that can’t be read is refused', async (t) => {
+  const { promise: go, resolve } = Promise.withResolvers<void>();
+  let waiting = 0;
+  const { origin } = await startUpstream(t, async (request, response) => {
+    waiting += 1;
+    if (waiting === 2) resolve();
+    await go;
+    response.end(`<${request.url}>`);
+  });
+  const { url } = await startRelay(t, origin);
+  const text = await exchangeBytes(
+    url,
+    `${GET.replace(' / ', ' /a ')}${GET.replace(' / ', ' /b ')}GARBAGE\r\n\r\n`,
+  );
+  assert.match(text, /^HTTP\/1\.1 200 [^<]*<\/a>HTTP\/1\.1 200 [^<]*<\/b>HTTP\/1\.1 400 [^<]*"bad_request"/);
 });
