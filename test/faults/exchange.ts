@@ -44,3 +44,7 @@ export interface Circumstances {
 }
 
 export type ScriptOf = (circumstances: Circumstances) => Script;
+
+/** A part of a text, neither nothing nor all of it. */
+export const cut = ({ random }: Circumstances, text: string): string =>
+  text.slice(0, random.between(1, text.length - 1));

@@ -1,6 +1,6 @@
 import type { Verdicts } from './client.ts';
-import type { ClientConduct } from './clients.ts';
-import type { UpstreamConduct } from './upstreams.ts';
+import type { ClientConduct } from './client-conduct.ts';
+import type { UpstreamConduct } from './upstream-conduct.ts';
 
 /** What has to come of an exchange. */
 export interface Expectation {

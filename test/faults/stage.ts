@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestAuthority } from '../support/certificates.ts';
 import { type Verdicts, visit } from './client.ts';
-import type { ClientConduct } from './clients.ts';
+import type { ClientConduct } from './client-conduct.ts';
 import { openDoors } from './door-conducts.ts';
 import { FaultExchange } from './exchange.ts';
 import { visitHttp2 } from './http2-client.ts';
@@ -13,7 +13,7 @@ import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
 import { describe } from './script.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from './upstream.ts';
-import type { UpstreamConduct } from './upstreams.ts';
+import type { UpstreamConduct } from './upstream-conduct.ts';
 
 /** Who plays what. */
 export interface Combination {
