@@ -99,8 +99,6 @@ const INVALID: Readonly<Record<string, Whole>> = {
   'a line without a colon': (c) => head(c, ['nothing']),
   'a head without end': () => `HTTP/1.1 200 OK\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(3_000)}`,
   'interim responses without end': () => HINTS.repeat(2_000),
-  '101 that nobody asked for': () =>
-    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
 };
 
 const invalid: readonly UpstreamConduct[] = Object.entries(INVALID).map(([name, text]) =>

@@ -79,7 +79,7 @@ function holdNothing(before: Measure, after: Measure): void {
   assert.ok(after.timers <= before.timers, `${after.timers - before.timers} timers are left running`);
 }
 
-function say({ files, sockets, timers, heapBytes, residentBytes }: Measure): string {
+function say({ files, sockets, timers, heapBytes, externalBytes, residentBytes }: Measure): string {
   const megabytes = (bytes: number): string => `${(bytes / MEGABYTE).toFixed(1)} MB`;
-  return `${files} files, ${sockets} sockets, ${timers} timers, heap ${megabytes(heapBytes)}, resident ${megabytes(residentBytes)}`;
+  return `${files} files, ${sockets} sockets, ${timers} timers, heap ${megabytes(heapBytes)}, external ${megabytes(externalBytes)}, resident ${megabytes(residentBytes)}`;
 }

@@ -22,8 +22,8 @@ export interface ClientConduct {
 export type Manner =
   /** Nothing wrong with its request: it sees what the upstream does, so many times, and perhaps something more. */
   | { readonly kind: 'whole'; readonly responses: number; readonly afterwards?: readonly string[] }
-  /** Nor with its request, but it ends its direction: whoever does that may also have left. */
-  | { readonly kind: 'half-closed' }
+  /** Nor with its request, but it ends its direction: whoever does that may also have left. `hasHead`: not before it has a head. */
+  | { readonly kind: 'half-closed'; readonly hasHead?: true }
   /** Its head can't be taken: it sees one of these, and the upstream nothing. */
   | { readonly kind: 'bad head'; readonly verdicts: readonly string[] }
   /** Its content can't be: it sees one of these, unless the upstream answers before. */

@@ -44,12 +44,9 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
     case 'gone':
       return { ...one, verdicts: ['gone'], mostSeen };
     case 'half-closed':
-      return {
-        ...one,
-        verdicts: [...own, 'closed'],
-        mostSeen,
-        ...(client.isHandshake && { afterwards: [] }),
-      };
+      return client.isHandshake
+        ? { responses: 1, afterwards: [], verdicts: toHalfSeen(own, manner.hasHead === true), mostSeen }
+        : { ...one, verdicts: [...own, 'closed'], mostSeen };
     case 'bad content': {
       const verdicts = upstream.awaitsContent ? manner.verdicts : [...manner.verdicts, ...own];
       return { ...one, verdicts: [...verdicts, ...toShared(client, upstream)], mostSeen };
@@ -68,6 +65,14 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
 function toOwn({ method, isHandshake }: ClientConduct, upstream: UpstreamConduct): readonly string[] {
   if (isHandshake) return upstream.handshakeVerdicts ?? upstream.verdicts;
   return method === 'HEAD' ? (upstream.headVerdicts ?? upstream.verdicts) : upstream.verdicts;
+}
+
+/** What is seen of the answer to a handshake by who ends its own direction: a socket that opened is none the worse for it. */
+function toHalfSeen(own: readonly string[], hasHead: boolean): readonly string[] {
+  const broken = own
+    .filter((verdict) => !verdict.startsWith('101'))
+    .map((verdict) => `${verdict.replace(/ (?:complete|broken)$/, '')} broken`);
+  return [...own, ...broken, ...(hasHead ? [] : ['closed'])];
 }
 
 /** What a client may see beside what the upstream does with its own request. */

@@ -23,17 +23,21 @@ const MANY_FRAMES = FRAMES.repeat(3_000);
 
 const UNDER_WAY = until('upstream has the head', 'client has the head');
 const AT_THE_101 = until('upstream switches', 'upstream rests', 'client has the head');
-const ANSWERED = until('client has the head', 'upstream rests');
+const ANSWERED = until('client has the head');
+const PERHAPS_ANSWERED = until('client has the head', 'upstream rests');
+/** Before which there is nothing to read. */
+const ANSWERING = until('upstream switches', 'upstream rests');
 
 const OPEN: Manner = { kind: 'whole', responses: 1, afterwards: [] };
 const HALF_CLOSED: Manner = { kind: 'half-closed' };
+const ENDING: Manner = { kind: 'half-closed', hasHead: true };
 const GONE: Manner = { kind: 'gone' };
 
 /** Those that stay, and see what the upstream does. */
 const staying: readonly ClientConduct[] = [
   asking('and waits', (c) => [send(ask(c))]),
   asking('byte by byte', (c) => [trickle(ask(c))]),
-  asking('reads late', (c) => [send(ask(c)), PAUSE, until('upstream rests'), RESUME]),
+  asking('reads late', (c) => [send(ask(c)), PAUSE, ANSWERING, RESUME]),
   asking('sends frames along', (c) => [send(ask(c) + FRAMES)]),
   asking('sends garbage along', (c) => [send(ask(c) + GARBAGE)]),
   asking('sends frames behind', (c) => [send(ask(c)), UNDER_WAY, send(FRAMES)]),
@@ -45,22 +49,26 @@ const staying: readonly ClientConduct[] = [
     'after garbage': () => [send(GARBAGE)],
     'after many frames': () => [send(MANY_FRAMES)],
   }).map(([name, steps]) =>
-    asking(`ends the open socket ${name}`, (c) => [send(ask(c)), ANSWERED, ...steps(c), END]),
+    asking(`ends the open socket ${name}`, (c) => [send(ask(c)), ANSWERED, ...steps(c), END], ENDING),
   ),
-  asking('ends the open socket, frames ahead', (c) => [send(ask(c) + FRAMES), ANSWERED, send(FRAMES), END]),
+  asking(
+    'ends the open socket, frames ahead',
+    (c) => [send(ask(c) + FRAMES), ANSWERED, send(FRAMES), END],
+    ENDING,
+  ),
 ];
 
 const MOMENTS: Readonly<Record<string, (c: Circumstances) => readonly Step[]>> = {
   'at once': (c) => [send(ask(c))],
   'having sent frames along': (c) => [send(ask(c) + FRAMES)],
   'before the answer': (c) => [send(ask(c)), UNDER_WAY],
-  'before the answer, having sent frames along': (c) => [send(ask(c) + MANY_FRAMES), UNDER_WAY],
+  'before the answer, having sent frames along': (c) => [send(ask(c) + FRAMES.repeat(100)), UNDER_WAY],
   'right at the 101': (c) => [send(ask(c)), AT_THE_101],
   'right at the 101, having sent frames along': (c) => [send(ask(c) + FRAMES), AT_THE_101],
-  'having read nothing': (c) => [send(ask(c)), PAUSE, until('upstream rests')],
-  'in the open socket': (c) => [send(ask(c)), ANSWERED],
-  'in the open socket, having sent frames': (c) => [send(ask(c)), ANSWERED, send(FRAMES)],
-  'in the open socket, sending many frames': (c) => [send(ask(c)), ANSWERED, send(MANY_FRAMES)],
+  'having read nothing': (c) => [send(ask(c)), PAUSE, ANSWERING],
+  'in the open socket': (c) => [send(ask(c)), PERHAPS_ANSWERED],
+  'in the open socket, having sent frames': (c) => [send(ask(c)), PERHAPS_ANSWERED, send(FRAMES)],
+  'in the open socket, sending many frames': (c) => [send(ask(c)), PERHAPS_ANSWERED, send(MANY_FRAMES)],
 };
 
 const leaving: readonly ClientConduct[] = Object.entries(MOMENTS).flatMap(([moment, steps]) => [

@@ -35,6 +35,7 @@ const toSwitch = (c: Circumstances, fields: readonly string[] = FIELDS): string 
 const FRAMES = '\x81\x05hello\x89\x00\x82\x7e\x01\x00'.padEnd(300, 'w');
 const MANY_FRAMES = FRAMES.repeat(1_000);
 const SWITCH: Step = { kind: 'mark', mark: 'upstream switches' };
+const CLIENT_IS_OPEN = until('client has the head', 'client is done');
 const OPEN = ['101 complete'];
 /** A reset may overtake the 101 on either side of the proxy. */
 const OVERTAKEN = ['101 broken', 'closed', '502 upstream_reset'];
@@ -45,12 +46,12 @@ const OPENINGS: Readonly<Record<string, (c: Circumstances) => Script>> = {
   '101, byte by byte': (c) => [SWITCH, trickle(toSwitch(c) + FRAMES)],
   'frames with its 101': (c) => [SWITCH, send(toSwitch(c) + FRAMES)],
   'many frames with its 101': (c) => [SWITCH, send(toSwitch(c) + MANY_FRAMES)],
-  'frames behind its 101': (c) => [SWITCH, send(toSwitch(c)), until('client has the head'), send(FRAMES)],
+  'frames behind its 101': (c) => [SWITCH, send(toSwitch(c)), CLIENT_IS_OPEN, send(FRAMES)],
   'many frames, reading late': (c) => [
     SWITCH,
     send(toSwitch(c)),
     PAUSE,
-    until('client has the head'),
+    CLIENT_IS_OPEN,
     send(MANY_FRAMES),
     RESUME,
   ],
@@ -80,6 +81,11 @@ const switching: readonly UpstreamConduct[] = Object.entries(OPENINGS).flatMap((
     ...answer(`${opening}: ${closing}`, (c) => [...begin(c), ...end], BAD_502),
     handshakeVerdicts: /behind its|late$/.test(opening) ? late : early,
   })),
+);
+
+/** Those of them that nothing else befalls, for who did not ask. */
+export const UNASKED_SWITCHES: readonly UpstreamConduct[] = switching.filter(({ name }) =>
+  name.endsWith(': silent'),
 );
 
 const cutShort: readonly UpstreamConduct[] = Object.entries(ENDINGS).map(([ending, { steps, early }]) =>
