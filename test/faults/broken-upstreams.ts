@@ -14,6 +14,7 @@ import {
   head,
   LENGTH_FIELD,
   REST,
+  SILENT_504,
   type UpstreamConduct,
   type Whole,
 } from './upstream-conduct.ts';
@@ -75,6 +76,8 @@ const broken: readonly UpstreamConduct[] = STAGES.flatMap((stage) =>
           stage.hasHead ? late : verdicts,
         ),
         ...(stage.hasHead && { headVerdicts: COMPLETE }),
+        // For handshakes Node reads the responses, and lets pass what is in a reason.
+        ...(stage.name === 'in an interim response' && { handshakeVerdicts: [...verdicts, ...SILENT_504] }),
       };
     }),
 );

@@ -22,7 +22,8 @@ export function toCount(few: number, most: number): number {
  * break the rules nor the end of a connection after them, other than by timeouts. What depends on that is left to newer ones.
  */
 const isOldNode = Number(process.versions.node.split('.')[0]) < 24;
-const NEEDS_NEW_NODE = /HTTP\/1\.0|^HTTP\/2|^in content up to the close: resets/;
+const NEEDS_NEW_NODE =
+  /HTTP\/1\.0|^HTTP\/2|^in content up to the close: resets|(?:101|frames)[^:]*: (?:resets|closes)/;
 
 /** Whether a conduct can be judged on this version of Node. */
 export function isPlayable({ name }: { readonly name: string }): boolean {

@@ -20,6 +20,8 @@ const ask = ({ id }: Circumstances, lines = ''): string => handshake(`/${id}`, l
 const FRAMES = '\x81\x85\x01\x02\x03\x04ignmn\x89\x80\0\0\0\0GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n';
 const GARBAGE = '\0\xff\r\n\r\n0\r\n\r\nHTTP/1.1 101 Hello\r\n\r\n';
 const MANY_FRAMES = FRAMES.repeat(3_000);
+/** As much as the proxy reads before the answer: who sends more is made to wait, and only missed when it is read on. */
+const SOME_FRAMES = FRAMES.repeat(500);
 
 const UNDER_WAY = until('upstream has the head', 'client has the head');
 const AT_THE_101 = until('upstream switches', 'upstream rests', 'client has the head');
@@ -62,13 +64,13 @@ const MOMENTS: Readonly<Record<string, (c: Circumstances) => readonly Step[]>> =
   'at once': (c) => [send(ask(c))],
   'having sent frames along': (c) => [send(ask(c) + FRAMES)],
   'before the answer': (c) => [send(ask(c)), UNDER_WAY],
-  'before the answer, having sent frames along': (c) => [send(ask(c) + FRAMES.repeat(100)), UNDER_WAY],
+  'before the answer, having sent frames along': (c) => [send(ask(c) + SOME_FRAMES), UNDER_WAY],
   'right at the 101': (c) => [send(ask(c)), AT_THE_101],
   'right at the 101, having sent frames along': (c) => [send(ask(c) + FRAMES), AT_THE_101],
   'having read nothing': (c) => [send(ask(c)), PAUSE, ANSWERING],
   'in the open socket': (c) => [send(ask(c)), PERHAPS_ANSWERED],
   'in the open socket, having sent frames': (c) => [send(ask(c)), PERHAPS_ANSWERED, send(FRAMES)],
-  'in the open socket, sending many frames': (c) => [send(ask(c)), PERHAPS_ANSWERED, send(MANY_FRAMES)],
+  'in the open socket, sending many frames': (c) => [send(ask(c)), PERHAPS_ANSWERED, send(SOME_FRAMES)],
 };
 
 const leaving: readonly ClientConduct[] = Object.entries(MOMENTS).flatMap(([moment, steps]) => [
