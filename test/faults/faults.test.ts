@@ -7,7 +7,7 @@ import { HTTP2_CLIENT_CONDUCTS } from './http2-clients.ts';
 import { UPSTREAM_CONDUCTS } from './upstreams.ts';
 import { UNASKED_SWITCHES } from './websocket-upstreams.ts';
 
-const COUNT = toCount(2_000, 30_000);
+const COUNT = toCount(2_000, 34_000);
 const CLIENTS = [...CLIENT_CONDUCTS, ...HTTP2_CLIENT_CONDUCTS].filter(isPlayable);
 const UPSTREAMS = [...UPSTREAM_CONDUCTS, ...UNASKED_SWITCHES, ...DOOR_CONDUCTS].filter(isPlayable);
 

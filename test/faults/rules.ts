@@ -70,7 +70,7 @@ function toOwn({ method, isHandshake }: ClientConduct, upstream: UpstreamConduct
 /** What is seen of the answer to a handshake by who ends its own direction: a socket that opened is none the worse for it. */
 function toHalfSeen(own: readonly string[], hasHead: boolean): readonly string[] {
   const broken = own
-    .filter((verdict) => !verdict.startsWith('101'))
+    .filter((verdict) => /^(?!101)\d/.test(verdict))
     .map((verdict) => `${verdict.replace(/ (?:complete|broken)$/, '')} broken`);
   return [...own, ...broken, ...(hasHead ? [] : ['closed'])];
 }
