@@ -1,5 +1,5 @@
-import type { Circumstances } from './exchange.ts';
-import type { Http2Plan } from './http2-client.ts';
+import { type ClientConduct, conduct, type Manner } from './client-conduct.ts';
+import { type Circumstances, cut } from './exchange.ts';
 import {
   DESTROY,
   END,
@@ -14,31 +14,6 @@ import {
   trickle,
   until,
 } from './script.ts';
-
-/** What a client does. */
-export interface ClientConduct {
-  readonly name: string;
-  readonly method: string;
-  readonly script: (circumstances: Circumstances) => Script;
-  readonly manner: Manner;
-  /** Over HTTP/2, instead of the script. */
-  readonly http2?: Http2Plan;
-  /** How many requests it makes, if not as many as it waits for responses. */
-  readonly requests?: number;
-}
-
-/** How a client's conduct bears on what it sees. */
-export type Manner =
-  /** Nothing wrong with its request: it sees what the upstream does, so many times, and perhaps something more. */
-  | { readonly kind: 'whole'; readonly responses: number; readonly afterwards?: readonly string[] }
-  /** Nor with its request, but it ends its direction: whoever does that may also have left. */
-  | { readonly kind: 'half-closed' }
-  /** Its head can't be taken: it sees one of these, and the upstream nothing. */
-  | { readonly kind: 'bad head'; readonly verdicts: readonly string[] }
-  /** Its content can't be: it sees one of these, unless the upstream answers before. */
-  | { readonly kind: 'bad content'; readonly verdicts: readonly string[] }
-  /** It leaves. */
-  | { readonly kind: 'gone' };
 
 const LENGTH = 300;
 const BODY = 'x'.repeat(LENGTH);
@@ -139,9 +114,6 @@ const STOPS: Readonly<Record<string, { readonly steps: Script; readonly said: re
   closes: { steps: [DESTROY], said: [] },
 };
 
-const cut = ({ random }: Circumstances, text: string): string =>
-  text.slice(0, random.between(1, text.length - 1));
-
 /** Where a client stops in the middle of its request, and whether its head is whole by then. */
 const STAGES: Readonly<
   Record<string, { readonly steps: (c: Circumstances) => readonly Step[]; readonly hasHead: boolean }>
@@ -224,11 +196,14 @@ const leaving: readonly ClientConduct[] = Object.entries(LEAVES).flatMap(([name,
   conduct(`closes ${name}`, method, (c) => [...steps(c), DESTROY], { kind: 'gone' }),
 ]);
 
-/** Moves too much to be played by the thousand. */
-export const LONG_UPLOAD = conduct('a long POST', 'POST', (c) => [
-  send(head('POST', c, [`Content-Length: ${FLOOD_BYTES}`])),
-  flood(FLOOD_BYTES),
-]);
+/** More than all buffers on the way take. */
+const long: ClientConduct = {
+  ...conduct('a long POST', 'POST', (c) => [
+    send(head('POST', c, [`Content-Length: ${FLOOD_BYTES}`])),
+    flood(FLOOD_BYTES),
+  ]),
+  isHeavy: true,
+};
 
 /** Everything that a client of HTTP/1.1 does here. */
 export const CLIENT_CONDUCTS: readonly ClientConduct[] = [
@@ -237,13 +212,5 @@ export const CLIENT_CONDUCTS: readonly ClientConduct[] = [
   ...stopped,
   ...lying,
   ...leaving,
+  long,
 ];
-
-function conduct(
-  name: string,
-  method: string,
-  script: ClientConduct['script'],
-  manner: Manner = { kind: 'whole', responses: 1 },
-): ClientConduct {
-  return { name, method, script, manner };
-}

@@ -1,11 +1,16 @@
-import type { ClientConduct } from './clients.ts';
+import type { ClientConduct } from './client-conduct.ts';
 import { createRandom, type Random } from './random.ts';
 import type { Combination } from './stage.ts';
-import type { UpstreamConduct } from './upstreams.ts';
+import type { UpstreamConduct } from './upstream-conduct.ts';
+
+type Pair = readonly [ClientConduct, UpstreamConduct];
+
+/** The share of pairs in which megabytes are moved: enough for each such pair among all pairs. */
+const MOST_HEAVY = 1 / 80;
 
 /**
  * So many combinations, always the same for a seed: first each conduct at least once, then every pair once, in an order left to
- * chance, then pairs at random.
+ * chance, then pairs at random. Only a few of them move much.
  */
 export function chooseCombinations(
   clients: readonly ClientConduct[],
@@ -16,8 +21,8 @@ export function chooseCombinations(
   const longer = Math.max(clients.length, upstreams.length);
   const shuffledClients = shuffle(clients, random);
   const shuffledUpstreams = shuffle(upstreams, random);
-  const pairs: (readonly [ClientConduct, UpstreamConduct])[] = [];
-  const rest: (readonly [ClientConduct, UpstreamConduct])[] = [];
+  const pairs: Pair[] = [];
+  const rest: Pair[] = [];
   for (let at = 0; at < longer; at += 1) {
     const client = shuffledClients[at % clients.length];
     const upstream = shuffledUpstreams[at % upstreams.length];
@@ -28,10 +33,22 @@ export function chooseCombinations(
     for (const upstream of upstreams)
       if (!chosen.has(toName(client, upstream))) rest.push([client, upstream]);
   pairs.push(...shuffle(rest, random));
-  while (pairs.length < count) pairs.push([random.pick(clients), random.pick(upstreams)]);
-  return pairs
+  let heavy = 0;
+  const chosenPairs = pairs.filter((pair) => {
+    if (isHeavy(pair)) heavy += 1;
+    return !isHeavy(pair) || heavy <= count * MOST_HEAVY;
+  });
+  while (chosenPairs.length < count) {
+    const pair = [random.pick(clients), random.pick(upstreams)] as const;
+    if (!isHeavy(pair)) chosenPairs.push(pair);
+  }
+  return chosenPairs
     .slice(0, count)
     .map(([client, upstream]) => ({ client, upstream, seed: random.between(0, 2 ** 31) }));
+}
+
+function isHeavy([client, upstream]: Pair): boolean {
+  return client.isHeavy === true || upstream.isHeavy === true;
 }
 
 function toName(client: ClientConduct, upstream: UpstreamConduct): string {

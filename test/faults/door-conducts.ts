@@ -3,7 +3,7 @@ import type { TestAuthority } from '../support/certificates.ts';
 import { DOORS, type Door } from './doors.ts';
 import { HTTP2_DOORS } from './http2-doors.ts';
 import type { ScriptedUpstream } from './upstream.ts';
-import type { UpstreamConduct } from './upstreams.ts';
+import type { UpstreamConduct } from './upstream-conduct.ts';
 
 const ALL: Readonly<Record<string, Door>> = { ...DOORS, ...HTTP2_DOORS };
 const COMPLETE = ['200 of nobody'];

@@ -10,6 +10,8 @@ export class FaultExchange {
   readonly isHead: boolean;
   /** What the upstream plays once it has a request's head; drawn once, the same for every attempt. */
   readonly upstreamScript: Script;
+  /** What the client plays, unless it speaks HTTP/2 of its own. */
+  readonly clientScript: Script;
   /** Requests whose head reached the upstream whole. */
   seen = 0;
   /** What was wrong with those, if anything. */
@@ -17,11 +19,18 @@ export class FaultExchange {
   /** Connections of the upstream that carry it. */
   readonly #running = new Set<Promise<void>>();
 
-  constructor(options: { id: string; random: Random; isHead: boolean; toUpstreamScript: ScriptOf }) {
+  constructor(options: {
+    id: string;
+    random: Random;
+    isHead: boolean;
+    toUpstreamScript: ScriptOf;
+    toClientScript: ScriptOf;
+  }) {
     this.id = options.id;
     this.random = options.random;
     this.isHead = options.isHead;
     this.upstreamScript = options.toUpstreamScript(this);
+    this.clientScript = options.toClientScript(this);
   }
 
   /** Notes a part of the upstream's doing. */
@@ -44,3 +53,7 @@ export interface Circumstances {
 }
 
 export type ScriptOf = (circumstances: Circumstances) => Script;
+
+/** A part of a text, neither nothing nor all of it. */
+export const cut = ({ random }: Circumstances, text: string): string =>
+  text.slice(0, random.between(1, text.length - 1));

@@ -1,4 +1,4 @@
-import type { ClientConduct, Manner } from './clients.ts';
+import type { ClientConduct, Manner } from './client-conduct.ts';
 import type { Circumstances } from './exchange.ts';
 import { END_HEADERS, END_STREAM, frame, PREFACE, requestBlock, SETTINGS, TYPE, uint32 } from './frames.ts';
 import type { Http2Plan } from './http2-client.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { type Door, plain } from './doors.ts';
-import { END_HEADERS, END_STREAM, frame, PREFACE, SETTINGS, SETTINGS_ACK, TYPE, uint32 } from './frames.ts';
+import { END_HEADERS, END_STREAM, frame, PREFACE, SETTINGS_ACK, TYPE, uint32 } from './frames.ts';
 import { startServer } from './upstream.ts';
 
 /** A request that came over HTTP/2, whole; and the connection to answer it on, by frames made by hand. */
@@ -9,6 +9,12 @@ interface FramedRequest {
   readonly socket: Socket;
   send(...frames: readonly string[]): void;
 }
+
+const WINDOW = 2 ** 31 - 1;
+/** Settings of one that takes all content there is: each stream's window, and the connection's, are as large as can be. */
+const WIDE_OPEN =
+  frame(TYPE.settings, 0, 0, `\0\x04${uint32(WINDOW)}`) +
+  frame(TYPE.windowUpdate, 0, 0, uint32(WINDOW - 65_535));
 
 /**
  * An upstream that reads frames, and answers each whole request as it is told to.
@@ -24,7 +30,7 @@ const framed = (
   protocol: 'http2',
   async open() {
     const upstream = await startServer((socket) => {
-      socket.write(options.greeting ?? SETTINGS, 'latin1');
+      socket.write(options.greeting ?? WIDE_OPEN, 'latin1');
       readFrames(socket, (type, flags, stream) => {
         const send = (...frames: readonly string[]): void => void socket.write(frames.join(''), 'latin1');
         if (type === TYPE.settings && flags === 0) send(SETTINGS_ACK);

@@ -12,7 +12,7 @@ interface Head {
   readonly status: number;
   readonly code: string | undefined;
   readonly exchange: string | undefined;
-  readonly framing: 'none' | 'chunks' | 'close' | number;
+  readonly framing: 'none' | 'chunks' | 'close' | 'switched' | number;
 }
 
 /**
@@ -23,6 +23,8 @@ export class ResponseReader {
   readonly responses: SeenResponse[] = [];
   /** What is wrong with the bytes, if anything. */
   complaint: string | undefined;
+  /** What came behind a 101; undefined without one. */
+  opened: string | undefined;
   readonly #isHead: boolean;
   #head: Head | undefined;
   #text = '';
@@ -45,14 +47,16 @@ export class ResponseReader {
   /** The connection is over. `wasReset`: not by FIN. */
   finish(wasReset: boolean): void {
     const head = this.#head;
-    if (head !== undefined) this.#take(head, head.framing === 'close' && !wasReset);
+    const isEndedByClose = head?.framing === 'close' || head?.framing === 'switched';
+    if (head !== undefined) this.#take(head, isEndedByClose && !wasReset);
     else if (this.#text !== '') this.complaint ??= 'a head that breaks off';
   }
 
   #step(): boolean {
     if (this.#head === undefined) return this.#readHead();
     const { framing } = this.#head;
-    if (framing === 'close') {
+    if (framing === 'close' || framing === 'switched') {
+      if (framing === 'switched') this.opened = (this.opened ?? '') + this.#text;
       this.#text = '';
       return false;
     }
@@ -72,7 +76,7 @@ export class ResponseReader {
       this.complaint = 'something that is no response';
       return false;
     }
-    if (status >= 200) this.#head = this.#toHead(status, text);
+    if (status >= 200 || status === 101) this.#head = this.#toHead(status, text);
     return true;
   }
 
@@ -82,10 +86,13 @@ export class ResponseReader {
     const length = fieldOf('content-length');
     const isChunked = fieldOf('transfer-encoding') === 'chunked';
     if (isChunked && length !== undefined) this.complaint = 'a response with two framings';
-    const bare = this.#isHead || status === 204 || status === 304;
-    const framed = isChunked ? 'chunks' : length === undefined ? 'close' : Number(length);
+    const plain = isChunked ? 'chunks' : length === undefined ? 'close' : Number(length);
+    if (status === 101 && !/^upgrade: websocket\r$/im.test(text))
+      this.complaint = 'a 101 that does not switch to WebSocket';
     const details = /error=\S+; details="(\w+)"/.exec(fieldOf('proxy-status') ?? '')?.[1];
-    return { status, code: details, exchange: fieldOf('x-exchange'), framing: bare ? 'none' : framed };
+    const isBare = this.#isHead || status === 204 || status === 304;
+    const framing = status === 101 ? 'switched' : isBare ? 'none' : plain;
+    return { status, code: details, exchange: fieldOf('x-exchange'), framing };
   }
 
   /** @returns whether so many bytes of content have come by now */

@@ -1,6 +1,6 @@
 import type { Verdicts } from './client.ts';
-import type { ClientConduct } from './clients.ts';
-import type { UpstreamConduct } from './upstreams.ts';
+import type { ClientConduct } from './client-conduct.ts';
+import type { UpstreamConduct } from './upstream-conduct.ts';
 
 /** What has to come of an exchange. */
 export interface Expectation {
@@ -26,13 +26,17 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'PUT']);
  * - All else is as the upstream makes it: what it sends whole comes whole; what it breaks off before its head is 502 or, if it was silent,
  *   504 (R35, R42, R51); what it breaks off later is broken for the client, too, never ended (R42).
  * - An upstream that can't be connected to is 502, or 504 where it was silent, and after a while 503 without being tried (R51, R58).
- * - A request reaches the upstream once; one that may arrive twice, once more (R54, R55).
+ * - A request reaches the upstream once; one that may arrive twice, once more (R54, R55). A handshake reaches it once.
+ * - An open socket brings each side what the other sent, all of it up to a clean end, and is broken off where the other side broke off
+ *   (R47). Nothing goes through it before the upstream has switched, and nothing at all if it didn't; a 101 that nobody asked for, or to
+ *   something else, is no answer (R45, R46).
  */
 export function toExpectation(client: ClientConduct, upstream: UpstreamConduct): Expectation {
   const { manner, method } = client;
   const requests = client.requests ?? (manner.kind === 'whole' ? manner.responses : 1);
-  const mostSeen = requests * (REPEATABLE.has(method) ? 2 : 1);
-  const own = method === 'HEAD' ? (upstream.headVerdicts ?? upstream.verdicts) : upstream.verdicts;
+  const isRepeatable = REPEATABLE.has(method) && client.isHandshake !== true;
+  const mostSeen = requests * (isRepeatable ? 2 : 1);
+  const own = toOwn(client, upstream);
   const one = { responses: 1, afterwards: undefined };
   switch (manner.kind) {
     case 'bad head':
@@ -40,7 +44,9 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
     case 'gone':
       return { ...one, verdicts: ['gone'], mostSeen };
     case 'half-closed':
-      return { ...one, verdicts: [...own, 'closed'], mostSeen };
+      return client.isHandshake
+        ? { responses: 1, afterwards: [], verdicts: toHalfSeen(own, manner.hasHead === true), mostSeen }
+        : { ...one, verdicts: [...own, 'closed'], mostSeen };
     case 'bad content': {
       const verdicts = upstream.awaitsContent ? manner.verdicts : [...manner.verdicts, ...own];
       return { ...one, verdicts: [...verdicts, ...toShared(client, upstream)], mostSeen };
@@ -53,6 +59,20 @@ export function toExpectation(client: ClientConduct, upstream: UpstreamConduct):
         mostSeen,
       };
   }
+}
+
+/** What a client has to see that does nothing wrong. */
+function toOwn({ method, isHandshake }: ClientConduct, upstream: UpstreamConduct): readonly string[] {
+  if (isHandshake) return upstream.handshakeVerdicts ?? upstream.verdicts;
+  return method === 'HEAD' ? (upstream.headVerdicts ?? upstream.verdicts) : upstream.verdicts;
+}
+
+/** What is seen of the answer to a handshake by who ends its own direction: a socket that opened is none the worse for it. */
+function toHalfSeen(own: readonly string[], hasHead: boolean): readonly string[] {
+  const broken = own
+    .filter((verdict) => /^(?!101)\d/.test(verdict))
+    .map((verdict) => `${verdict.replace(/ (?:complete|broken)$/, '')} broken`);
+  return [...own, ...broken, ...(hasHead ? [] : ['closed'])];
 }
 
 /** What a client may see beside what the upstream does with its own request. */

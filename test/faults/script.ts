@@ -29,10 +29,15 @@ export type Step =
   | { readonly kind: 'silence' };
 
 /**
- * Points that an exchange comes to: the upstream has the request's head; nothing more will come of the upstream; the client has the
- * head of a response; the client has seen all it will see.
+ * Points that an exchange comes to: the upstream has the request's head; it switches to WebSocket, from the next step on; nothing more
+ * will come of it; the client has the head of a response; the client has seen all it will see.
  */
-export type Mark = 'upstream has the head' | 'upstream rests' | 'client has the head' | 'client is done';
+export type Mark =
+  | 'upstream has the head'
+  | 'upstream switches'
+  | 'upstream rests'
+  | 'client has the head'
+  | 'client is done';
 
 export type Script = readonly Step[];
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestAuthority } from '../support/certificates.ts';
 import { type Verdicts, visit } from './client.ts';
-import type { ClientConduct } from './clients.ts';
+import type { ClientConduct } from './client-conduct.ts';
 import { openDoors } from './door-conducts.ts';
 import { FaultExchange } from './exchange.ts';
 import { visitHttp2 } from './http2-client.ts';
@@ -13,7 +13,7 @@ import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
 import { describe } from './script.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from './upstream.ts';
-import type { UpstreamConduct } from './upstreams.ts';
+import type { UpstreamConduct } from './upstream-conduct.ts';
 
 /** Who plays what. */
 export interface Combination {
@@ -57,6 +57,7 @@ export async function createStage(): Promise<Stage> {
   const solos = Array.from({ length: SOLOS }, (_, at) => `solo ${at}`);
   const plans: readonly RelayPlan[] = [
     { name: 'shared', upstreamOrigin: shared.origin, limitMs: LIMIT_MS },
+    { name: 'handshakes', upstreamOrigin: alone.origin, limitMs: LIMIT_MS },
     { name: 'patient', upstreamOrigin: alone.origin, limitMs: 0 },
     ...solos.map((name) => ({ name, upstreamOrigin: alone.origin, limitMs: LIMIT_MS })),
     ...doors.places.map((place) => ({ ...place, limitMs: LIMIT_MS })),
@@ -88,13 +89,13 @@ export async function createStage(): Promise<Stage> {
       random: createRandom(seed),
       isHead: client.method === 'HEAD',
       toUpstreamScript: upstream.script,
+      toClientScript: client.script,
     });
     exchanges.set(exchange.id, exchange);
     if (upstream.door !== undefined) exchange.marks.reach('upstream rests');
-    const script = client.script(exchange);
     const own = toExpectation(client, upstream);
     const expected = tainted.delete(name) ? { ...own, verdicts: [...own.verdicts, ...FROM_BEFORE] } : own;
-    const plan = { script, responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
+    const plan = { responses: expected.responses, awaitsClose: expected.afterwards !== undefined };
     const playing = (async (): Promise<Verdicts> => {
       const origin = new URL(relays.urls[name] ?? '');
       const verdicts =
@@ -113,7 +114,7 @@ export async function createStage(): Promise<Stage> {
     if (fault === undefined) return undefined;
     return [
       `client "${client.name}", upstream "${upstream.name}", seed ${seed}: ${fault}`,
-      `  client:   ${describe(script)}`,
+      `  client:   ${describe(exchange.clientScript)}`,
       `  upstream: ${describe(exchange.upstreamScript)}`,
     ].join('\n');
   };
@@ -123,6 +124,8 @@ export async function createStage(): Promise<Stage> {
     if (upstream.door !== undefined && upstream.isSolo !== true) return playOn(upstream.door, combination);
     const isAlone = upstream.isSolo === true || client.method === 'HEAD';
     if (upstream.door === undefined && client.manner.kind === 'gone') return playOn('patient', combination);
+    // A handshake has a connection of its own anyway.
+    if (client.isHandshake && upstream.door === undefined) return playOn('handshakes', combination);
     if (!isAlone) return playOn('shared', combination);
     const pool = (upstream.door === undefined ? undefined : doorRelays.get(upstream.door)) ?? soloRelays;
     const name = await pool.take();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from 'node:net';
 import type { FaultExchange } from './exchange.ts';
+import { complainOfLoss, watchEarlyBytes } from './open-socket.ts';
 import { Peer, play } from './script.ts';
 
 /** An upstream that plays, for each request, the script of the exchange that its path names. */
@@ -76,6 +77,8 @@ async function serveOne(exchange: FaultExchange, peer: Peer, head: string, isKep
   const { marks, upstreamScript } = exchange;
   const hasContent = toContentTest(head, peer);
   const isLast = upstreamScript.some(({ kind }) => ENDINGS.has(kind));
+  const isHandshake = /^upgrade: websocket\r$/im.test(head);
+  if (isHandshake) watchEarlyBytes(exchange, peer);
   marks.reach('upstream has the head');
   // Only an upstream that wants the content asks for it.
   if (upstreamScript[0]?.kind === 'content' && /^expect: 100-continue\r$/im.test(head))
@@ -89,6 +92,7 @@ async function serveOne(exchange: FaultExchange, peer: Peer, head: string, isKep
   // Where no other exchange may come after this one, the connection ends with it.
   if (peer.socket.writable) peer.socket.end();
   await peer.closed;
+  if (isHandshake) complainOfLoss(exchange, peer);
 }
 
 const ENDINGS = new Set(['end', 'reset', 'destroy', 'silence']);

@@ -19,9 +19,9 @@ export class Http1Client implements Client {
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
   readonly #lingerMs: number;
+  readonly #release: (() => void) | undefined;
   #contentLength: number | undefined;
   #hasData = false;
-  /** It is being waited for until more can be taken. */
   #isHandedOver = false;
 
   constructor(
@@ -32,6 +32,8 @@ export class Http1Client implements Client {
       readonly expectsContinue: boolean;
       /** The connection, where the request is for another protocol on it. */
       readonly connection?: Socket;
+      /** Makes that ready for whoever speaks the other protocol. */
+      readonly release?: () => void;
       /** Whether each response has to be the last of its connection. */
       readonly isDraining: () => boolean;
       /** How long it may go on sending a request that was answered before its end. */
@@ -42,6 +44,7 @@ export class Http1Client implements Client {
     this.#response = response;
     this.#isDraining = options.isDraining;
     this.#lingerMs = options.lingerMs;
+    this.#release = options.release;
     this.expectsContinue = options.expectsContinue;
     this.connection = options.connection;
     this.head = {
@@ -122,7 +125,8 @@ export class Http1Client implements Client {
 
   sendAnswer({ status, lines, body }: Answer): void {
     if (this.#isDraining()) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(status, lines);
+    // With its reason, as Node keeps one that it refused before.
+    this.#response.writeHead(status, STATUS_CODES[status], lines);
     this.#response.end(body);
     this.#linger();
   }
@@ -131,6 +135,7 @@ export class Http1Client implements Client {
     this.#isHandedOver = true;
     this.#response.statusCode = 101;
     if (this.connection !== undefined) this.#response.detachSocket(this.connection);
+    this.#release?.();
   }
 
   breakOff(): void {

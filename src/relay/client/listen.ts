@@ -150,8 +150,8 @@ function createDoor(
   const server = createHttp1Server({
     handle: (request, response, expectsContinue) =>
       serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining, lingerMs })),
-    handleUpgrade: (request, response, connection) => {
-      const options = { scheme, expectsContinue: false, isDraining, lingerMs, connection } as const;
+    handleUpgrade: (request, response, connection, release) => {
+      const options = { scheme, expectsContinue: false, isDraining, lingerMs, connection, release } as const;
       serve(new Http1Client(request, response, options));
     },
     tls,

@@ -15,8 +15,16 @@ export function shouldUpgrade(request: IncomingMessage): boolean {
   }
 }
 
-/** Called for a request that may switch its connection to another protocol. */
-export type UpgradeHandler = (request: IncomingMessage, response: ServerResponse, connection: Socket) => void;
+/**
+ * Called for a request that may switch its connection to another protocol.
+ * @param release has to be called before the connection is used for that: what the client sent ahead is in there again, unread
+ */
+export type UpgradeHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  connection: Socket,
+  release: () => void,
+) => void;
 
 /** Takes the requests with an `Upgrade` of a server that was made with `shouldUpgrade` for its `shouldUpgradeCallback`. */
 export function handleUpgrades(server: Server, handle: UpgradeHandler): void {
@@ -27,7 +35,7 @@ export function handleUpgrades(server: Server, handle: UpgradeHandler): void {
     // Node has taken its listeners off. After an error comes 'close', which is listened to.
     socket.on('error', () => {});
     socket.on('drain', () => messageOn(socket)?.emit('drain'));
-    // What a client sends ahead of the answer is for the next protocol.
+    // What a client sends ahead of the answer is for the next protocol; it may be waiting for other answers still.
     if (head.length > 0) socket.unshift(head);
     onceFree(socket, () => serve(request, handle));
   });
@@ -53,7 +61,34 @@ function serve(request: IncomingMessage, handle: UpgradeHandler): void {
   });
   // Before Node 22.21 every request with an `Upgrade` comes here, and its body as if it were the next protocol.
   if (!shouldUpgrade(request) && hasBody(request)) refuseBody(response);
-  else handle(request, response, socket);
+  else handle(request, response, socket, readAhead(socket, response));
+}
+
+/** What a client may send ahead of the answer before it is made to wait. */
+const MAX_AHEAD_BYTES = 65_536;
+
+/**
+ * Reads what comes before the answer is there: an end or a reset behind unread bytes would go unnoticed, and the upstream be kept busy for
+ * nobody (R41). Once there is another answer than a 101, nobody wants those bytes.
+ * @returns stops that, and puts what was read back
+ */
+function readAhead(socket: Socket, response: ServerResponse): () => void {
+  let ahead: Buffer[] = [];
+  let bytes = 0;
+  const onData = (chunk: Buffer): void => {
+    if (response.headersSent) {
+      ahead = [];
+      return;
+    }
+    ahead.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MAX_AHEAD_BYTES) socket.pause();
+  };
+  socket.on('data', onData);
+  return () => {
+    socket.off('data', onData).pause();
+    if (bytes > 0) socket.unshift(Buffer.concat(ahead));
+  };
 }
 
 function messageOn(socket: Socket): ServerResponse | undefined {

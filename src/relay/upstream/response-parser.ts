@@ -23,8 +23,9 @@ const MAX_HEAD_BYTES = 65_536;
 const MAX_TRAILER_BYTES = 16_384;
 const MAX_TRAILERS = 256;
 const MAX_CHUNK_LINE_BYTES = 1_024;
-/** Interim responses (1xx) before the final one, and the bytes of their heads. */
-const MAX_INTERIM = 100;
+/** Interim responses (1xx) before the final one. */
+export const MAX_INTERIM = 100;
+/** And the bytes of their heads. */
 const MAX_INTERIM_BYTES = MAX_HEAD_BYTES;
 const NO_TRAILERS: readonly string[] = [];
 

@@ -8,7 +8,7 @@ import { type Connecting, connect } from './connect.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { SessionSlot } from './dial.ts';
 import { toUpstreamError } from './failure.ts';
-import { BadResponseError } from './response-parser.ts';
+import { BadResponseError, MAX_INTERIM } from './response-parser.ts';
 import { tieEnds } from './splice.ts';
 import type { Receiver, Sending, TransportOptions } from './transport.ts';
 
@@ -75,7 +75,10 @@ class Carriage implements Sending {
   #response: IncomingMessage | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
-  readonly #onError = (cause: unknown): void => this.#fail(cause);
+  readonly #onError = (cause: unknown): void => {
+    // What goes wrong behind a whole answer is not its business: this connection carries no other.
+    if (this.#response?.complete !== true) this.#fail(cause);
+  };
 
   constructor(
     handshake: Handshake,
@@ -142,6 +145,11 @@ class Carriage implements Sending {
       request.on('upgrade', (response, _socket, head) => this.#onSwitch(response, head, splice));
       request.on('response', (response) => this.#onResponse(response, upstream));
       request.on('error', this.#onError);
+      let interims = 0;
+      request.on('information', () => {
+        interims += 1;
+        if (interims > MAX_INTERIM) this.#fail(new BadResponseError('it never comes to its final status'));
+      });
     } catch (cause) {
       this.#fail(cause);
     }
@@ -195,6 +203,12 @@ class Carriage implements Sending {
     const { statusCode = 0, statusMessage = '', rawHeaders } = response;
     if (statusCode === 101) {
       this.#fail(new BadResponseError('it switches protocols and does not say to which'));
+      return;
+    }
+    if (!isReadable(response)) {
+      this.#fail(
+        new BadResponseError('it is in another version, or has a transfer coding other than chunked'),
+      );
       return;
     }
     this.#response = response;
@@ -282,6 +296,16 @@ function isWebSocket(lines: FieldLines): boolean {
     if (lines[i]?.toLowerCase() === 'connection') connection = joinValues(connection, value);
   }
   return upgrade?.toLowerCase() === 'websocket' && namesUpgrade(connection);
+}
+
+/** Node reads answers whose version or transfer coding nobody has decoded; what is behind their head is not their content. */
+function isReadable({ httpVersionMajor, rawHeaders }: IncomingMessage): boolean {
+  let coding: string | undefined;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() === 'transfer-encoding')
+      coding = joinValues(coding, rawHeaders[i + 1] as string);
+  }
+  return httpVersionMajor === 1 && (coding === undefined || coding.trim().toLowerCase() === 'chunked');
 }
 
 /** Field lines as http-proxy writes them: one property a spelling. */

@@ -111,6 +111,29 @@ test('R45: a client that goes away at any point of a handshake leaves nothing be
   await Promise.all([silent.drain(60_000), tokenless.drain(60_000)]);
 });
 
+test('R41, R45: a client that goes away behind what it sent ahead of the answer takes the upstream connection with it', async (t) => {
+  const answers = ['', 'HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nhalf'];
+  const leaving: readonly ((client: Socket) => unknown)[] = [
+    (client) => client.end(),
+    (client) => client.resetAndDestroy(),
+  ];
+  for (const answer of answers) {
+    const upstream = await startRawUpstream(t, answering(answer));
+    const relay = await startRelay(t, upstream.origin);
+    for (const leave of leaving) {
+      const client = openClient(t, relay.url);
+      const accepted = once(upstream.accepted, 'socket') as Promise<[Socket]>;
+      client.write(`${handshake()}${'frame'.repeat(8_000)}`);
+      const [socket] = await accepted;
+      if (answer === '') await readUntil(socket, '\r\n\r\n');
+      else await readUntil(client, 'half');
+      client.write('another frame', () => leave(client));
+      await closed(socket);
+    }
+    await relay.drain(60_000);
+  }
+});
+
 test('R45: a client that resets right at the 101 leaves nothing behind', async (t) => {
   let onAnswered: (socket: Socket) => void = () => {};
   const upstream = await startRawUpstream(

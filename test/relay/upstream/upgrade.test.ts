@@ -153,6 +153,12 @@ test('R45: an upstream refuses: status, headers and body reach the client, frame
       'abcde',
     ],
     ['HTTP/1.1 404 Not Here\r\nX-b: 2\r\n\r\ngone', 'HTTP/1.1 404 Not Here\r\nX-b: 2\r\n', 'gone'],
+    // What comes behind a whole response belongs to nobody.
+    [
+      'HTTP/1.1 401 No\r\nX-d: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n\0garbage\r\n\r\n',
+      'HTTP/1.1 401 No\r\nX-d: 4\r\n',
+      'ab',
+    ],
     ['HTTP/1.0 400 Old\r\n\r\nold', 'HTTP/1.1 400 Old\r\n', 'old'],
     ['HTTP/1.1 204 None\r\nX-c: 3\r\n\r\n', 'HTTP/1.1 204 None\r\nX-c: 3\r\n', ''],
     [
@@ -226,6 +232,10 @@ test('R46, R35: a 101 that switches to something else, or says not to what, is a
     'SSH-2.0-OpenSSH_9.6\r\n\r\n',
     'HTTP/1.1 403 x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
     'HTTP/1.1 403 x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'HTTP/1.1 403 x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    'HTTP/2.0 403 x\r\nContent-Length: 1\r\n\r\na',
+    'HTTP/1.1 403 x\x01y\r\nContent-Length: 1\r\n\r\na',
+    'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(101),
     `HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`,
   ];
   for (const answer of answers) {
