@@ -39,7 +39,7 @@ export async function openDoors(authority: TestAuthority): Promise<{
   for (const [name, door] of Object.entries(ALL)) {
     const { origin, upstream } = await door.open(authority);
     places.push({ name, upstreamOrigin: origin, protocol: door.protocol ?? 'http1' });
-    if (upstream !== undefined) upstreams.push(upstream);
+    upstreams.push(upstream);
   }
   return { places, upstreams };
 }

@@ -1,4 +1,5 @@
-import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import type { TestAuthority } from '../support/certificates.ts';
@@ -12,8 +13,8 @@ export interface Door {
   readonly headVerdicts?: readonly string[];
   /** What it is asked by; HTTP/1.1 if left out. */
   readonly protocol?: Protocol;
-  /** @returns where it is; undefined `upstream`: nobody listens there */
-  open(authority: TestAuthority): Promise<{ readonly origin: string; readonly upstream?: ScriptedUpstream }>;
+  /** @returns where it is, and what is to be closed */
+  open(authority: TestAuthority): Promise<{ readonly origin: string; readonly upstream: ScriptedUpstream }>;
 }
 
 /** One that can't be connected to is soon not tried any more (R58). */
@@ -64,6 +65,18 @@ const secure = (
 
 const toSecure = (origin: string): string => origin.replace('http://127.0.0.1', 'https://localhost');
 
+/** A port that nobody listens on. A connection that comes from there holds it, lest another server, or a connection to itself, turns up there. */
+async function openNowhere(): Promise<{ origin: string; upstream: ScriptedUpstream }> {
+  const upstream = await startServer((socket) => socket.resume());
+  const localPort = await closedPort();
+  const { port } = new URL(upstream.origin);
+  const holder = connect({ host: '127.0.0.1', port: Number(port), localAddress: '127.0.0.1', localPort });
+  await once(holder, 'connect');
+  holder.on('error', () => {});
+  // It stays up to the end.
+  return { origin: `http://127.0.0.1:${localPort}`, upstream: { ...upstream, sockets: new Set() } };
+}
+
 /** Answers of doors bear no exchange's name. */
 const COMPLETE = ['200 of nobody'];
 const BROKEN = ['200 of nobody broken', 'closed'];
@@ -84,8 +97,7 @@ const withoutAlert = (_socket: Socket, wire: Socket): unknown => wire.end();
 export const DOORS: Readonly<Record<string, Door>> = {
   'nobody listens': {
     verdicts: ['502 upstream_refused', UNTRIED],
-    // A port of the system's own choice would soon be somebody else's, as many as are opened here.
-    open: async () => ({ origin: 'http://127.0.0.1:1' }),
+    open: openNowhere,
   },
   'a connection is ended (FIN)': plain(RESET, (socket) => socket.end()),
   'a connection is reset (RST)': plain([...RESET, UNTRIED], (socket) => socket.resetAndDestroy()),
