@@ -1,6 +1,6 @@
 import { ProxyError } from '../errors.ts';
 import { type Authority, createHostCheck, type HostRules, parseAuthority } from './host.ts';
-import { createOriginCheck } from './origin.ts';
+import { createOriginCheck, defaultPort, type Origin, parseOrigin } from './origin.ts';
 
 export interface GateRules extends HostRules {
   /** Origins allowed besides loopback ones. */
@@ -38,6 +38,17 @@ export function createGate(rules: GateRules): Gate {
   const isOriginAllowed = createOriginCheck(rules.origins);
   const remembered = new Map<string, { kind: 'admit'; authority: Authority }>();
 
+  /**
+   * To a browser `shop.localhost` and `accounts.localhost` are different sites. A page of one of the proxy's own hosts may lead to another
+   * all the same, by a link or a redirect: `Referer` says whose page it was, and no script can put another's there.
+   */
+  const isWithin = (arrival: Arrival, own: Omit<Origin, 'name'>): boolean => {
+    const from =
+      arrival.referer === undefined ? undefined : parseOrigin(URL.parse(arrival.referer)?.origin ?? '');
+    if (from === undefined || !isVisit(arrival) || !isHostAllowed(from.name)) return false;
+    return from.scheme === own.scheme && from.port === (own.port || defaultPort(own.scheme));
+  };
+
   return (arrival) => {
     const { host, origin, fetchSite } = arrival;
     if (host === undefined) return refuse('bad_host', 'The request has no Host header.');
@@ -58,25 +69,19 @@ export function createGate(rules: GateRules): Gate {
     } else if (fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'same-site') {
       // `none` is the user's own doing: an address typed, a bookmark. Unknown values are treated as cross-site.
       if (fetchSite === 'none') return admitted;
-      // To a browser `shop.localhost` and `localhost` are different sites. Where a request has no `Origin` (a link, a redirect, an
-      // image), `Referer` says whose page made it: scripts can leave it out, but not put another site's there.
-      const from = arrival.referer === undefined ? undefined : originOf(arrival.referer);
-      if (from === undefined || !isOriginAllowed(from, own)) return crossSite(arrival, authority);
+      if (!isWithin(arrival, own)) return crossSite(arrival, authority);
     }
     return admitted;
   };
 }
 
-function originOf(referer: string): string | undefined {
-  return URL.parse(referer)?.origin;
+/** Whether a person goes to a page, rather than a page fetching something. */
+function isVisit({ method, fetchMode, fetchDest }: Arrival): boolean {
+  return (method === 'GET' || method === 'HEAD') && fetchMode === 'navigate' && fetchDest === 'document';
 }
 
 function crossSite(arrival: Arrival, authority: Authority): Verdict {
-  const isVisit =
-    (arrival.method === 'GET' || arrival.method === 'HEAD') &&
-    arrival.fetchMode === 'navigate' &&
-    arrival.fetchDest === 'document';
-  if (isVisit) {
+  if (isVisit(arrival)) {
     const message = 'Another site sent you to this proxy, which would act with your Google identity.';
     return { kind: 'ask', error: new ProxyError('cross_site_request', message), authority };
   }

@@ -57,6 +57,7 @@ export function createOriginCheck(
   };
 }
 
-function defaultPort(scheme: 'http' | 'https'): string {
+/** The port of a scheme's URLs that name none. */
+export function defaultPort(scheme: 'http' | 'https'): string {
   return scheme === 'https' ? '443' : '80';
 }

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Protocol } from '../../src/relay/upstream/transport.ts';
 import type { TestAuthority } from '../support/certificates.ts';
+import { closedPort } from '../support/sockets.ts';
 import { type ScriptedUpstream, startServer } from './upstream.ts';
 
 /** An upstream that does the same with every connection, as it can't know yet, or will never know, for which exchange it is. */

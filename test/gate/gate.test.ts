@@ -133,30 +133,38 @@ test('R4: no Host and no Origin, however malformed, makes the gate throw (10,000
   );
 });
 
-test('R6: a link, a redirect or an image of an allowed page is let in, though a browser calls its host another site', () => {
+test('R6: a link or redirect from one of the proxy’s own hosts to another is let in, though a browser calls it another site', () => {
   const visit = { fetchSite: 'cross-site', fetchMode: 'navigate', fetchDest: 'document' };
-  const image = { fetchSite: 'cross-site', fetchMode: 'no-cors', fetchDest: 'image' };
   for (const referer of [
-    'http://localhost:3000/page?x=1',
     'http://shop.localhost:8080/',
-    'http://127.0.0.1:5173',
-    'https://app.example.com/a/b',
+    'http://localhost:8080/page?x=1',
+    'http://127.0.0.1:8080',
+    'http://dev.example.test:8080/a/b',
   ]) {
     assert.equal(codeOf({ ...visit, referer }), 'admit', referer);
-    assert.equal(codeOf({ ...image, referer }), 'admit', referer);
+    assert.equal(codeOf({ ...visit, method: 'HEAD', referer }), 'admit', referer);
+    assert.equal(
+      codeOf({ ...visit, fetchMode: 'no-cors', fetchDest: 'image', referer }),
+      'cross_site_request',
+    );
+    assert.equal(codeOf({ ...visit, fetchDest: 'iframe', referer }), 'cross_site_request');
+    assert.equal(codeOf({ ...visit, method: 'POST', referer }), 'cross_site_request');
   }
   for (const referer of [
-    'https://evil.com/http://localhost',
-    'http://localhost.evil.com/',
-    'http://localhost@evil.com/',
+    'http://localhost:3000/another/program',
+    'https://shop.localhost:8080/',
+    'http://localhost/',
+    'https://evil.com/http://localhost:8080',
+    'http://localhost.evil.com:8080/',
+    'http://localhost:8080@evil.com/',
     'data:text/html,x',
     'null',
     '',
-    'http://localhost:3000, https://evil.com/',
-    '//localhost/',
-  ]) {
+    'http://localhost:8080, https://evil.com/',
+    '//localhost:8080/',
+  ])
     assert.equal(arrive({ ...visit, referer }).kind, 'ask', referer);
-    assert.equal(arrive({ ...image, referer }).kind, 'refuse', referer);
-  }
-  assert.equal(arrive({ ...visit, origin: 'https://evil.com', referer: 'http://localhost/' }).kind, 'refuse');
+  assert.equal(codeOf({ ...visit, host: 'shop.localhost', referer: 'http://localhost/' }), 'admit');
+  const origin = 'https://evil.com';
+  assert.equal(codeOf({ ...visit, origin, referer: 'http://localhost:8080/' }), 'origin_not_allowed');
 });
