@@ -11,6 +11,7 @@ import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import { createGate, type Gate } from './gate/gate.ts';
+import { isLoopbackHost } from './loopback.ts';
 import type { Observer } from './observe/events.ts';
 import { type BoundAddress, type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
@@ -180,9 +181,10 @@ function toUrls(bound: Listener['addresses']): readonly string[] {
 /** A route that leads back to this proxy would call itself until something breaks. */
 function refuseLoops(routes: readonly AssembledRoute[], bound: readonly BoundAddress[]): void {
   for (const { config, origin } of routes) {
-    const url = new URL(origin);
-    const isLocal = url.protocol === 'http:';
-    if (isLocal && bound.some(({ address }) => 'port' in address && String(address.port) === url.port)) {
+    const { hostname, port: written, protocol } = new URL(origin);
+    const port = Number(written) || (protocol === 'https:' ? 443 : 80);
+    const isHere = isLoopbackHost(hostname);
+    if (isHere && bound.some(({ address }) => 'port' in address && address.port === port)) {
       throw new ProxyError(
         'config_invalid',
         `Route ${config.name} leads to ${origin}, which is this proxy itself.`,

@@ -14,7 +14,7 @@ import { createProxy } from '../src/proxy.ts';
 import { createTestAuthority } from './support/certificates.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { answering, closed, openClient, SWITCHED } from './support/handshakes.ts';
-import { readBody, readUntil, startRawUpstream, startUpstream } from './support/sockets.ts';
+import { closedPort, readBody, readUntil, startRawUpstream, startUpstream } from './support/sockets.ts';
 import { createFolder, send } from './support/stack.ts';
 
 /** A configuration file as the program would read it, on free ports. */
@@ -106,6 +106,28 @@ test('a route that leads back to the proxy itself is refused', async (t) => {
     code: 'config_invalid',
     message: /this proxy itself/,
   });
+});
+
+test('a route that leads back to the proxy over TLS is refused as well; one to that port of another host is not', async (t) => {
+  const { cert, key } = createTestAuthority().issue(['localhost']);
+  const folder = await createFolder(t);
+  const tls = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+  await writeFile(tls.certFile, cert);
+  await writeFile(tls.keyFile, key);
+  const port = await closedPort();
+  for (const [upstream, isLoop] of [
+    [`https://localhost:${port}`, true],
+    [`https://127.0.0.1:${port}`, true],
+    [`https://upstream.invalid:${port}`, false],
+  ] as const) {
+    const config = await configure(t, `routes: [{ path: /, upstream: "${upstream}", token: none }]`);
+    const starting = createProxy({
+      config: { ...config, listen: [{ address: { host: '127.0.0.1', port }, tls }] },
+      env: {},
+    });
+    if (isLoop) await assert.rejects(starting, { code: 'config_invalid', message: /this proxy itself/ });
+    else await (await starting).close(0);
+  }
 });
 
 test('localhost answers on both loopback families, on one port', async (t) => {
