@@ -8,7 +8,7 @@ import type { SessionSlot } from './dial.ts';
 import type { Departure, Http2Carrier, Road, StreamEnd } from './http2-carrier.ts';
 import { codeOf, toStreamCause } from './http2-failure.ts';
 import { PeerWatch } from './http2-peer-watch.ts';
-import type { AttemptFailure, LaneOptions } from './lane.ts';
+import type { AttemptFailure, LaneOptions, Reach } from './lane.ts';
 
 /** `connectTimeoutMs` is until the upstream's first SETTINGS frame. */
 export interface Http2ConnectionOptions extends LaneOptions {
@@ -18,13 +18,19 @@ export interface Http2ConnectionOptions extends LaneOptions {
   readonly maxRequests: number;
   readonly session: SessionSlot;
   readonly onClosed: (connection: Http2Connection) => void;
+  /** Streams at a time until the upstream says how many it takes. */
+  readonly assumedStreams: number;
+  /** The upstream takes so many streams at a time. */
+  readonly onLimit: (maxStreams: number) => void;
+  /** Called for what waited and has no place here, after all: it has to go on another connection. */
+  readonly onOverflow: (carrier: Http2Carrier) => void;
 }
 
 /** What a response may have on its way before its receiver takes any of it; the whole connection may have that of 100 of them. */
 const STREAM_WINDOW_BYTES = 524_288;
 const CONNECTION_WINDOW_BYTES = 100 * STREAM_WINDOW_BYTES;
-/** Streams at a time until the upstream says how many it takes (RFC 9113, section 6.5.2, wants no less than 100). */
-const ASSUMED_STREAMS = 100;
+/** Streams at a time where nothing is known of the upstream (RFC 9113, section 6.5.2, wants no less). */
+export const ASSUMED_STREAMS = 100;
 const SESSION_OPTIONS = {
   settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: 98_304 },
   // Field lines of one section. Node's own limit is 128.
@@ -49,7 +55,7 @@ export class Http2Connection implements Road {
   readonly #ended = new Set<Http2Carrier>();
   #session: ClientHttp2Session | undefined;
   #watch: PeerWatch | undefined;
-  #maxStreams = ASSUMED_STREAMS;
+  #maxStreams: number;
   #hasSettings = false;
   #cancelSettingsTimer: CancelTimer | undefined;
   #requests = 0;
@@ -59,6 +65,8 @@ export class Http2Connection implements Road {
   #isDraining = false;
   #isLeaving = false;
   #isClosed = false;
+  /** Why it closes, as far as that is known. */
+  #cause: unknown;
   /** The last stream that the upstream will look at, once it has said so. */
   #lastStreamId = Number.POSITIVE_INFINITY;
   /** Milliseconds without a request, as counted by `tick`. */
@@ -66,6 +74,7 @@ export class Http2Connection implements Road {
 
   constructor(options: Http2ConnectionOptions) {
     this.#options = options;
+    this.#maxStreams = options.assumedStreams;
     this.#startMs = options.clock.now().monotonicMs;
     this.#connecting = connect(
       { ...options, alpn: ['h2'] },
@@ -96,11 +105,15 @@ export class Http2Connection implements Road {
     return this.#carriers.size - this.#ended.size + this.#waiting.length < this.#maxStreams;
   }
 
-  /** Carries an attempt, as soon as the connection stands. */
+  /**
+   * Carries an attempt, as soon as the connection stands. Only the first goes out before the upstream has said how many it takes at a
+   * time: more than that would be refused.
+   */
   carry(carrier: Http2Carrier): void {
     this.#requests += 1;
     if (this.#requests >= this.#options.maxRequests) this.#isDraining = true;
-    if (this.#session === undefined) this.#waiting.push(carrier);
+    const isAhead = !this.#hasSettings && this.#carriers.size > 0;
+    if (this.#session === undefined || isAhead) this.#waiting.push(carrier);
     else this.#start(carrier);
   }
 
@@ -108,6 +121,7 @@ export class Http2Connection implements Road {
   close(cause: Error): void {
     if (this.#isClosed) return;
     this.#isDraining = true;
+    this.#cause ??= cause;
     this.#connecting.abort(cause);
     this.#session?.destroy(cause, constants.NGHTTP2_NO_ERROR);
     this.#connecting.socket.destroy();
@@ -147,10 +161,7 @@ export class Http2Connection implements Road {
   }
 
   toFailure({ streamId, error, resetCode, hasAnswered, departure }: StreamEnd): AttemptFailure {
-    const isBabble = !this.#hasSettings && codeOf(error) === 'ERR_HTTP2_ERROR';
-    const cause = isBabble
-      ? new ConnectionError('NO_HTTP2', 'it answers with something else than HTTP/2')
-      : toStreamCause(error, resetCode);
+    const cause = this.#toCause(error, resetCode);
     if (hasAnswered) return { cause, reach: 'unknown' };
     if (streamId === undefined) return { cause, reach: 'unsent' };
     if (streamId > this.#lastStreamId) return { cause, reach: 'beyond-goaway' };
@@ -160,13 +171,23 @@ export class Http2Connection implements Road {
     return { cause, reach: isStale ? 'stale' : 'unknown' };
   }
 
+  #toCause(error: unknown, resetCode: number): unknown {
+    const isBabble = !this.#hasSettings && codeOf(error) === 'ERR_HTTP2_ERROR';
+    return isBabble
+      ? new ConnectionError('NO_HTTP2', 'it answers with something else than HTTP/2')
+      : toStreamCause(error, resetCode);
+  }
+
   get #bytesRead(): number {
     return this.#connecting.socket.bytesRead;
   }
 
   #onReady(socket: Socket): void {
     const { origin } = this.#options;
-    socket.on('error', () => {});
+    // Also when the session failed.
+    socket.on('error', (error) => {
+      this.#cause ??= this.#toCause(error, constants.NGHTTP2_NO_ERROR);
+    });
     socket.on('close', () => this.#onClosed());
     if (origin.protocol === 'https:' && (socket as TLSSocket).alpnProtocol !== 'h2') {
       this.#onClosed(new ConnectionError('NO_HTTP2', 'it does not choose HTTP/2 in its TLS handshake'));
@@ -183,8 +204,16 @@ export class Http2Connection implements Road {
     session.on('error', () => {});
     this.#expectSettings();
     this.#options.onConnected();
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+    this.#startWaiting(1);
+  }
+
+  /** Starts those that wait, up to so many streams. */
+  #startWaiting(maxStreams: number): void {
+    while (this.#carriers.size - this.#ended.size < maxStreams) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
       this.#start(next);
+    }
   }
 
   #start(carrier: Http2Carrier): void {
@@ -210,12 +239,18 @@ export class Http2Connection implements Road {
   #onSettings({ maxConcurrentStreams }: Settings): void {
     this.#hasSettings = true;
     this.#cancelSettingsTimer?.();
-    if (maxConcurrentStreams !== undefined) this.#maxStreams = maxConcurrentStreams;
+    if (maxConcurrentStreams !== undefined) {
+      this.#maxStreams = maxConcurrentStreams;
+      this.#options.onLimit(maxConcurrentStreams);
+    }
+    this.#startWaiting(this.#maxStreams);
+    for (const carrier of this.#waiting.splice(0)) if (!carrier.isOver) this.#options.onOverflow(carrier);
   }
 
   #onGoaway(lastStreamId: number): void {
     this.#isDraining = true;
     this.#lastStreamId = lastStreamId;
+    this.#failWaiting('beyond-goaway');
     this.#leaveIfDrained();
   }
 
@@ -245,6 +280,12 @@ export class Http2Connection implements Road {
     this.#isClosed = true;
     this.#cancelSettingsTimer?.();
     this.#options.onClosed(this);
-    for (const carrier of this.#waiting.splice(0)) carrier.fail(cause, 'unsent');
+    this.#cause ??= cause;
+    this.#failWaiting('unsent');
+  }
+
+  #failWaiting(reach: Reach): void {
+    const cause = this.#cause ?? new ConnectionError('CONNECTION_CLOSED', 'closed before the request');
+    for (const carrier of this.#waiting.splice(0)) carrier.fail(cause, reach);
   }
 }

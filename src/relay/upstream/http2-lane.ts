@@ -2,7 +2,7 @@ import { ProxyError } from '../../errors.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { SessionSlot } from './dial.ts';
 import { Http2Carrier } from './http2-carrier.ts';
-import { Http2Connection } from './http2-connection.ts';
+import { ASSUMED_STREAMS, Http2Connection } from './http2-connection.ts';
 import type { Lane, LaneOptions } from './lane.ts';
 import { createTicker } from './ticker.ts';
 
@@ -35,6 +35,8 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
     for (const connection of connections) connection.tick(passedMs);
   });
   let isDestroyed = false;
+  /** What a new connection is thought to take at a time: no more than the ones before. */
+  let assumedStreams = ASSUMED_STREAMS;
 
   const open = (): Http2Connection => {
     const connection = new Http2Connection({
@@ -42,6 +44,11 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
       keepAliveMs,
       maxRequests,
       session,
+      assumedStreams,
+      onLimit: (maxStreams) => {
+        assumedStreams = Math.max(1, Math.min(ASSUMED_STREAMS, maxStreams));
+      },
+      onOverflow: place,
       onClosed: (closed) => {
         connections.delete(closed);
         if (connections.size === 0) ticker.stop();
@@ -56,19 +63,20 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
     if (connections.size < maxConnections) return open();
     return new ConnectionError('ALL_BUSY', `all ${maxConnections} HTTP/2 connections are full`);
   };
+  const place = (carrier: Http2Carrier): void => {
+    const found = find();
+    if (found instanceof Error) process.nextTick(() => carrier.fail(found, 'unsent'));
+    else found.carry(carrier);
+  };
 
   return {
     carry(attempt) {
       const carrier = new Http2Carrier(attempt, clock);
-      const found = find();
-      if (found instanceof Error) {
-        process.nextTick(() => carrier.fail(found, 'unsent'));
-        return carrier;
-      }
+      place(carrier);
+      if (connections.size === 0) return carrier;
       const { headersMs, idleMs } = attempt.request.timeout;
       ticker.keep(headersMs);
       ticker.keep(idleMs);
-      found.carry(carrier);
       return carrier;
     },
     destroy() {

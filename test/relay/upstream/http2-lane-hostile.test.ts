@@ -148,6 +148,43 @@ test('an upstream that speaks HTTP/1.1, or nothing known, is named so', async (t
   }
 });
 
+test('only the first request goes out before the upstream has shown that it speaks HTTP/2; of the others nothing was sent', async (t) => {
+  const http1 = Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
+  const { origin, peers } = await startFrameUpstream(t, ({ send }) => send(http1), { greeting: [] });
+  const { origin: mute } = await startRawUpstream(t, (socket) => socket.once('data', () => socket.end()));
+  for (const [at, expected] of [
+    [origin, 'NO_HTTP2'],
+    [mute, 'CONNECTION_CLOSED'],
+  ] as const) {
+    const lane = startHttp2Lane(t, at);
+    const answers = await Promise.all([attempt(lane), attempt(lane), attempt(lane)].map(({ over }) => over));
+    assert.deepEqual(
+      answers.map(({ code, reach }) => [code, reach]),
+      [
+        [expected, 'unknown'],
+        [expected, 'unsent'],
+        [expected, 'unsent'],
+      ],
+    );
+  }
+  assert.equal(peers[0]?.frames.filter(({ type }) => type === TYPE.headers).length, 1);
+});
+
+test('R54: an upstream that takes leave at once, with requests waiting for it, has looked at none of them', async (t) => {
+  for (const greeting of [
+    [settings(), goaway(0)],
+    [settings(1), goaway(0)],
+  ]) {
+    const { origin } = await startFrameUpstream(t, () => {}, { greeting });
+    const lane = startHttp2Lane(t, origin);
+    const answers = await Promise.all([attempt(lane), attempt(lane), attempt(lane)].map(({ over }) => over));
+    assert.deepEqual(
+      answers.map(({ reach }) => reach),
+      ['beyond-goaway', 'beyond-goaway', 'beyond-goaway'],
+    );
+  }
+});
+
 test('an upstream that accepts and then says nothing, or not enough, is given up after the connect timeout', async (t) => {
   for (const [bytes, expected] of [
     ['', 'CONNECT_TIMEOUT'],

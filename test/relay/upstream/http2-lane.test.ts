@@ -122,6 +122,21 @@ test('requests wait while the first connection is made, then share it; another i
   assert.equal(upstream.sessions.length, 2);
 });
 
+test('requests that come at once go on as many connections as their upstream’s limit asks for, and none is refused', async (t) => {
+  const upstream = await startHttp2Upstream(t, (stream) => stream.respond({ ':status': 200 }), {
+    settings: { maxConcurrentStreams: 10 },
+  });
+  const lane = startHttp2Lane(t, upstream.origin);
+  const answers = Array.from({ length: 60 }, () => attempt(lane));
+  const failed = Promise.race(answers.map((answer) => answer.over));
+  const answered = Promise.all(answers.map((answer) => answer.next('head')));
+  assert.equal(
+    await Promise.race([failed.then(({ code }) => code), answered.then(() => 'answered')]),
+    'answered',
+  );
+  assert.equal(upstream.sessions.length, 6);
+});
+
 test('R52: what no connection has room for fails at once, and no upstream hears of it', async (t) => {
   const upstream = await startHttp2Upstream(t, (stream) => stream.respond({ ':status': 200 }), {
     settings: { maxConcurrentStreams: 1 },
