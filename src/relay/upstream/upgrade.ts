@@ -1,6 +1,5 @@
-import { Agent, type ClientRequest, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { ProxyServer } from 'http-proxy';
 import type { TimeoutConfig } from '../../config/config.ts';
 import { type FieldLines, joinValues } from '../field-lines.ts';
 import { namesUpgrade } from '../request-head.ts';
@@ -8,6 +7,7 @@ import { type Connecting, connect } from './connect.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { SessionSlot } from './dial.ts';
 import { toUpstreamError } from './failure.ts';
+import { loadHttpProxy, type SendHandshake, toWrittenHeaders } from './http-proxy.ts';
 import { BadResponseError, MAX_INTERIM } from './response-parser.ts';
 import { tieEnds } from './splice.ts';
 import type { Receiver, Sending, TransportOptions } from './transport.ts';
@@ -42,15 +42,6 @@ type UpgradeListener = (response: IncomingMessage, socket: Socket, head: Buffer)
 
 /** TCP's own probes find peers that vanished without a word; an open socket has no other limit. */
 const PROBE_DELAY_MS = 60_000;
-const MAX_HEAD_BYTES = 65_536;
-
-let loading: Promise<SendHandshake> | undefined;
-
-/** Loaded with the first handshake: most proxies never see one. */
-function loadHttpProxy(): Promise<SendHandshake> {
-  loading ??= import('http-proxy').then(({ createProxyServer }) => createSender(createProxyServer()));
-  return loading;
-}
 
 /** A carrier that holds nothing open by itself: a reload may drop it, and the sockets it opened live on. */
 export function createUpgradeCarrier(options: TransportOptions): UpgradeCarrier {
@@ -165,7 +156,7 @@ class Carriage implements Sending {
     clearTimeout(this.#timer);
     const { client } = this.#handshake;
     // This is what the 101 is written from.
-    response.headers = toHeaders(this.#receiver.onSwitch(response.rawHeaders));
+    response.headers = toWrittenHeaders(this.#receiver.onSwitch(response.rawHeaders));
     upstream.off('error', this.#onError);
     tieEnds(client, upstream);
     let cause: unknown;
@@ -236,56 +227,6 @@ class Carriage implements Sending {
   }
 }
 
-/** Never connected to: the agent has the connection. */
-const TARGET = { protocol: 'http:', host: 'upstream.invalid', port: 80 };
-
-/** Sends a handshake over a connection that stands. */
-type SendHandshake = (handshake: Handshake, upstream: Socket) => ClientRequest;
-
-/**
- * Has http-proxy send handshakes. It is shown a request that says next to nothing, so that none of its rules for targets and
- * headers has anything to decide; what it made of that is replaced before it goes out. One server and one agent serve all:
- * what it makes for a handshake it keeps for as long as the socket is open.
- */
-function createSender(server: ProxyServer): SendHandshake {
-  /** The one being sent; http-proxy does all of it before `ws` returns. */
-  let current: { readonly handshake: Handshake; readonly upstream: Socket; sent?: ClientRequest } | undefined;
-  const agent = new Agent({ keepAlive: false });
-  agent.createConnection = () => current?.upstream;
-  // Heard on the sockets themselves.
-  server.on('error', () => {});
-  server.on('proxyReqWs', (request) => {
-    // Nobody else listens yet, should one of the next lines throw.
-    request.on('error', () => {});
-    if (current === undefined) return;
-    const { target, lines } = current.handshake;
-    current.sent = request;
-    for (const name of request.getHeaderNames()) request.removeHeader(name);
-    for (let i = 0; i + 1 < lines.length; i += 2)
-      request.appendHeader(lines[i] as string, lines[i + 1] as string);
-    request.path = target;
-    // Zero means none are dropped in silence.
-    request.maxHeadersCount = 0;
-  });
-  // What `ssl` holds becomes the options of the request.
-  const ssl = { maxHeaderSize: MAX_HEAD_BYTES, insecureHTTPParser: false };
-
-  return (handshake, upstream) => {
-    const shown = new IncomingMessage(handshake.client);
-    shown.method = 'GET';
-    shown.url = '/';
-    shown.headers = { upgrade: 'websocket' };
-    current = { handshake, upstream };
-    try {
-      server.ws(shown, handshake.client, Buffer.alloc(0), { target: TARGET, agent, ssl });
-      if (current.sent === undefined) throw new Error('http-proxy sent no handshake');
-      return current.sent;
-    } finally {
-      current = undefined;
-    }
-  };
-}
-
 /** Whether a 101 switches to WebSocket, and to nothing else (RFC 6455, section 4.1). */
 function isWebSocket(lines: FieldLines): boolean {
   let upgrade: string | undefined;
@@ -306,17 +247,6 @@ function isReadable({ httpVersionMajor, rawHeaders }: IncomingMessage): boolean 
       coding = joinValues(coding, rawHeaders[i + 1] as string);
   }
   return httpVersionMajor === 1 && (coding === undefined || coding.trim().toLowerCase() === 'chunked');
-}
-
-/** Field lines as http-proxy writes them: one property a spelling. */
-function toHeaders(lines: FieldLines): Record<string, string[]> {
-  const headers: Record<string, string[]> = Object.create(null);
-  for (let i = 0; i + 1 < lines.length; i += 2) {
-    const name = lines[i] as string;
-    headers[name] ??= [];
-    headers[name].push(lines[i + 1] as string);
-  }
-  return headers;
 }
 
 /** What Node's parser found wrong, as ours would say it. */
