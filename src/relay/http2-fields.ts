@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http2';
 import type { FieldLines } from './field-lines.ts';
 
 /** Fields that are about one connection of HTTP/1.1 and have no place in HTTP/2 (RFC 9113, section 8.2.2). */
-const CONNECTION_SPECIFIC = new Set([
+export const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   'connection',
   'http2-settings',
   'keep-alive',

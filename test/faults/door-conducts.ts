@@ -1,4 +1,4 @@
-import type { Protocol } from '../../src/relay/upstream/transport.ts';
+import type { UpstreamProtocol } from '../../src/config/config.ts';
 import type { TestAuthority } from '../support/certificates.ts';
 import { DOORS, type Door } from './doors.ts';
 import { HTTP2_DOORS } from './http2-doors.ts';
@@ -12,7 +12,7 @@ const COMPLETE = ['200 of nobody'];
 export interface DoorPlace {
   readonly name: string;
   readonly upstreamOrigin: string;
-  readonly protocol: Protocol;
+  readonly protocol: UpstreamProtocol;
 }
 
 /** The conducts of upstreams that have a door of their own. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import type { Protocol } from '../../src/relay/upstream/transport.ts';
+import type { UpstreamProtocol } from '../../src/config/config.ts';
 import type { TestAuthority } from '../support/certificates.ts';
 import { closedPort } from '../support/sockets.ts';
 import { type ScriptedUpstream, startServer } from './upstream.ts';
@@ -13,7 +13,7 @@ export interface Door {
   /** What a client sees that asked for the head only, where that is something else. */
   readonly headVerdicts?: readonly string[];
   /** What it is asked by; HTTP/1.1 if left out. */
-  readonly protocol?: Protocol;
+  readonly protocol?: UpstreamProtocol;
   /** @returns where it is, and what is to be closed */
   open(authority: TestAuthority): Promise<{ readonly origin: string; readonly upstream: ScriptedUpstream }>;
 }

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks';
 import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import type { Protocol } from '../../src/relay/upstream/transport.ts';
+import type { UpstreamProtocol } from '../../src/config/config.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 
 /** The relays under test, in a process of their own: what it holds is theirs. */
@@ -12,7 +12,7 @@ export interface RelayPlan {
   readonly upstreamOrigin: string;
   /** Longest silence it bears, in ms; 0 for any. */
   readonly limitMs: number;
-  readonly protocol?: Protocol;
+  readonly protocol?: UpstreamProtocol;
 }
 
 /** What is told to this process. */

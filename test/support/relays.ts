@@ -1,13 +1,13 @@
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { toListenerUrl } from '../../src/config/address.ts';
-import type { ListenAddress, ListenerTls, UnixAddress } from '../../src/config/config.ts';
+import type { ListenAddress, ListenerTls, UnixAddress, UpstreamProtocol } from '../../src/config/config.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
-import { createTransport, type Protocol } from '../../src/relay/upstream/transport.ts';
+import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
 
@@ -27,7 +27,7 @@ export interface RelayOptions {
   readonly headTimeoutMs?: number;
   readonly keepAliveMs?: number;
   readonly lingerMs?: number;
-  readonly protocol?: Protocol;
+  readonly protocol?: UpstreamProtocol;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
 }

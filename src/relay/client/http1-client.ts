@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Answer } from '../answers.ts';
+import { breakOff } from '../break-off.ts';
 import type { RequestHead } from '../decide.ts';
 import type { FieldLines } from '../field-lines.ts';
 import { type RequestBody, StreamedBody } from '../request-body.ts';
@@ -143,7 +144,7 @@ export class Http1Client implements Client {
     const isEndedByClose = !this.#response.chunkedEncoding && this.#contentLength === undefined;
     // To HTTP/1.0 the end of the connection is the end of the content: only a reset says that there was more to come. Over TLS
     // that is said by the closing alert that is missing.
-    if (isEndedByClose && isPlainTcp(socket)) socket.resetAndDestroy();
+    if (isEndedByClose) breakOff(socket);
     this.#response.destroy();
   }
 
@@ -169,11 +170,6 @@ export class Http1Client implements Client {
     request.on('end', settle).on('close', settle);
     request.resume();
   }
-}
-
-/** Neither TLS nor a Unix socket: they can't be reset. */
-function isPlainTcp(socket: Socket): boolean {
-  return socket.remoteFamily !== undefined && !('encrypted' in socket);
 }
 
 function flushHead(client: Http1Client): void {

@@ -4,6 +4,10 @@ import { ProxyError } from '../../errors.ts';
 import { toErrorAnswer } from '../answers.ts';
 import { nextRequestId } from '../exchange.ts';
 import { framingOf, readRequestFacts, upgradeOf } from '../request-head.ts';
+import { sendLastWords } from './last-words.ts';
+
+/** Milliseconds a client gets to take the last answer before the connection is closed over what it still sends. */
+const LINGER_MS = 1_000;
 
 /** Whether a request is for us to switch; any other with an `Upgrade` is to be served as if it had none (R46). */
 export function shouldUpgrade(request: IncomingMessage): boolean {
@@ -57,7 +61,7 @@ function serve(request: IncomingMessage, handle: UpgradeHandler): void {
   });
   response.on('finish', () => {
     response.detachSocket(socket);
-    linger(socket);
+    sendLastWords(socket, '', LINGER_MS);
   });
   // Before Node 22.21 every request with an `Upgrade` comes here, and its body as if it were the next protocol.
   if (!shouldUpgrade(request) && hasBody(request)) refuseBody(response);
@@ -119,15 +123,4 @@ function refuseBody(response: ServerResponse): void {
   const answer = toErrorAnswer(error, { route: undefined, requestId: nextRequestId() });
   response.writeHead(answer.status, answer.lines);
   response.end(answer.body);
-}
-
-/** Milliseconds a client gets to take the last answer before the connection is closed over what it still sends. */
-const LINGER_MS = 1_000;
-
-/** Ends a connection after its last answer. Closing it at once, with unread bytes, could destroy the answer on its way. */
-function linger(socket: Socket): void {
-  socket.end();
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.on('close', () => clearTimeout(timer));
 }

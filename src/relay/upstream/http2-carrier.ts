@@ -4,7 +4,7 @@ import { ConnectionError, type ConnectionFault } from './connection-error.ts';
 import { parseHead, parseStatus, parseTrailers, toRequestError, toRequestHeaders } from './http2-head.ts';
 import { type Http2Upload, startHttp2Upload } from './http2-upload.ts';
 import type { Attempt, AttemptFailure, Carrier, Reach } from './lane.ts';
-import { BadResponseError } from './response-parser.ts';
+import { BadResponseError, MAX_INTERIM } from './response-parser.ts';
 
 /** What a carrier needs of the connection it is on. */
 export interface Road {
@@ -41,9 +41,6 @@ export interface StreamEnd {
   readonly hasAnswered: boolean;
   readonly departure: Departure;
 }
-
-/** Interim responses (1xx) before the final one. */
-const MAX_INTERIM = 100;
 
 /** One attempt on a stream of an HTTP/2 connection. */
 export class Http2Carrier implements Carrier {

@@ -1,5 +1,6 @@
 import { ProxyError } from '../../errors.ts';
 import { type FieldLines, rememberByName } from '../field-lines.ts';
+import { CONNECTION_SPECIFIC } from '../http2-fields.ts';
 import { ConnectionError } from './connection-error.ts';
 import { METHODS_WITH_CONTENT } from './http1-connection.ts';
 import { codeOf } from './http2-failure.ts';
@@ -11,16 +12,7 @@ const MAX_HEAD_BYTES = 65_536;
 const MAX_TRAILER_BYTES = 16_384;
 
 /** Fields that speak of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113, section 8.2.2), and those made here. */
-const NOT_SENT = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-]);
+const NOT_SENT = new Set([...CONNECTION_SPECIFIC, 'content-length', 'expect']);
 
 const requestName = rememberByName((name) => (NOT_SENT.has(name) ? undefined : name));
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { breakOff } from '../break-off.ts';
 
 /**
  * Ties the ends of two sockets whose bytes are piped into each other: when one is over, so is the other. What one has sent up to
@@ -16,15 +17,4 @@ function follow(leader: Socket, follower: Socket): void {
     else breakOff(follower);
   };
   leader.prependListener('error', onOver).prependListener('close', onOver);
-}
-
-/** Resets a connection where that is possible: over TLS the missing `close_notify` says the same. */
-export function breakOff(socket: Socket): void {
-  if (socket.destroyed) return;
-  try {
-    socket.resetAndDestroy();
-  } catch {
-    // Not a TCP socket.
-    socket.destroy();
-  }
 }

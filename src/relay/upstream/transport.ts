@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../clock.ts';
-import type { TimeoutConfig } from '../../config/config.ts';
+import type { TimeoutConfig, UpstreamProtocol } from '../../config/config.ts';
 import type { ProxyError } from '../../errors.ts';
 import { isLoopbackHost } from '../../loopback.ts';
 import type { RequestBody } from '../request-body.ts';
@@ -65,14 +65,12 @@ export interface TransportOptions {
   /** Where the connections go through, as `findForwardProxy` gives it; only for an `https:` origin. */
   readonly forwardProxy?: URL | undefined;
   /** `auto`, if left out: HTTP/2 for the requests that need it, HTTP/1.1 for the others, which it carries faster. */
-  readonly protocol?: Protocol;
+  readonly protocol?: UpstreamProtocol;
   readonly clock?: Clock;
   /** As `Math.random`, for jitter. */
   readonly random?: () => number;
   readonly lanes?: Partial<Lanes>;
 }
-
-export type Protocol = 'auto' | 'http1' | 'http2';
 
 /** What makes the lanes; each is made when the first request needs it. */
 export interface Lanes {
