@@ -161,9 +161,16 @@ test('R37: packed content is unpacked by the browser, not on the way', async (t)
     },
   });
   for (const [coding, bytes] of Object.entries(packed)) {
-    const seen = await page.evaluate(
-      `fetch('packed?${coding}').then((r) => r.text()).then((text) => [text, performance.getEntriesByType('resource').at(-1).encodedBodySize])`,
-    );
+    // A resource's entry may come later than the end of its text.
+    const seen = await page.evaluate(`(async () => {
+      const entry = new Promise((resolve) => {
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntriesByName(new URL('packed?${coding}', location.href).href)) resolve(entry);
+        }).observe({ type: 'resource', buffered: true });
+      });
+      const response = await fetch('packed?${coding}');
+      return [await response.text(), (await entry).encodedBodySize];
+    })()`);
     assert.deepEqual(seen, [text, bytes.length], coding);
     assert.match(
       app.last('/packed').headers['accept-encoding']?.toString() ?? '',
