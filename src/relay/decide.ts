@@ -19,6 +19,7 @@ import {
   type UpgradeProtocol,
   upgradeOf,
 } from './request-head.ts';
+import { findDenial, type RuledRequest } from './route-rules.ts';
 import type { Route, Site } from './site.ts';
 
 /** A request's head as it arrived: all that a decision may rest on. */
@@ -45,7 +46,8 @@ export interface Http2Facts {
 }
 
 export type Decision =
-  | { readonly kind: 'answer'; readonly error: ProxyError }
+  /** `route`: where it was refused by one. */
+  | { readonly kind: 'answer'; readonly error: ProxyError; readonly route?: Route }
   /** A page that says where the visitor came from and offers to go on to `url`. */
   | {
       readonly kind: 'ask';
@@ -150,7 +152,16 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
-  const upgrade = upgradeOf(head.method, head.httpMinor, facts);
+  const asked = upgradeOf(head.method, head.httpMinor, facts);
+  const upgrade = head.canUpgrade ? asked : undefined;
+  const framing =
+    head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
+  const denial = findRouteDenial(route, head, {
+    path: target.path,
+    isUpgrade: upgrade !== undefined,
+    bodyBytes: framing === 'length' ? Number(facts.contentLength) : undefined,
+  });
+  if (denial !== undefined) return { kind: 'answer', error: denial, route };
   return {
     kind: 'forward',
     route,
@@ -158,9 +169,9 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     facts,
     localTarget: target.path + target.query,
     target: toUpstreamTarget(route, target.path, target.query),
-    framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
+    framing,
     isGrpc: isGrpc(facts),
-    upgrade: head.canUpgrade ? upgrade : undefined,
+    upgrade,
     forwardedHost: host ?? '',
     placement: placeToken(route, facts),
   };
@@ -184,6 +195,17 @@ function admitTargetAuthority(gate: Gate, arrival: Arrival, host: string): Autho
   const verdict = gate({ ...arrival, host, fetchSite: undefined });
   if (verdict.kind !== 'admit') throw verdict.error;
   return verdict.authority;
+}
+
+/** Why the route found doesn't take the request, if its rules say so: they know paths behind the route's own. */
+function findRouteDenial(
+  { name, path, rules }: Route,
+  { method, lines }: RequestHead,
+  request: Pick<RuledRequest, 'path' | 'isUpgrade' | 'bodyBytes'>,
+): ProxyError | undefined {
+  if (rules === undefined) return undefined;
+  const rest = path === '/' ? request.path : request.path.slice(path.length);
+  return findDenial({ name, rules }, { ...request, method, lines, path: rest });
 }
 
 function noRoute(site: Site, hostName: string, path: string): ProxyError {

@@ -41,6 +41,8 @@ export function route(change: Partial<Route> = {}): Route {
     upstreamOrigin: 'https://upstream.example',
     upstreamHost: 'upstream.example',
     tokens: staticTokens('token'),
+    rules: undefined,
+    rate: undefined,
     header: 'auto',
     spareHeader: 'X-Serverless-Authorization',
     quotaProject: undefined,

@@ -9,7 +9,7 @@ import type { Answer } from '../answers.ts';
 import type { RequestHead } from '../decide.ts';
 import { type FieldLines, findValue } from '../field-lines.ts';
 import { fromHttp2Fields, joinCookies, toHttp2Fields } from '../http2-fields.ts';
-import { type RequestBody, StreamedBody } from '../request-body.ts';
+import { type BodyLimit, type RequestBody, StreamedBody } from '../request-body.ts';
 import { toTrailers } from '../trailers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 
@@ -72,11 +72,12 @@ export class Http2Client implements Client {
     this.#stream.on('drain', () => listener.onDrain());
   }
 
-  openBody(length: number | undefined): RequestBody {
+  openBody(length: number | undefined, limit?: BodyLimit): RequestBody {
     const stream = this.#stream;
     return new StreamedBody(
       { stream, isComplete: () => !stream.aborted, trailers: () => this.#requestTrailers },
       length,
+      limit,
     );
   }
 
