@@ -40,8 +40,9 @@ function toPattern(line: string): Pattern {
 }
 
 function fits({ segments, isOpen }: Pattern, given: readonly string[]): boolean {
-  if (isOpen ? given.length < segments.length : given.length !== segments.length) return false;
+  if (!isOpen && given.length !== segments.length) return false;
   return segments.every((expected, i) => {
+    // Where there are too few, an empty one is what nothing fits.
     const segment = given[i] ?? '';
     return expected === '*' ? isOneSegment(segment) : decodeOnce(segment) === expected;
   });
