@@ -55,22 +55,24 @@ interface RuledRoute {
  * @returns ProxyError `method_denied`, `path_denied`, `body_too_large`
  */
 export function findDenial(route: RuledRoute, request: RuledRequest): ProxyError | undefined {
-  const { takesPath, bodyBytes } = route.rules;
-  const denial = findMethodDenial(route, request);
-  if (denial !== undefined) return denial;
-  if (takesPath !== undefined && !takesPath(request.path)) return toPathDenial(route, request.path);
-  const isTooLarge =
-    bodyBytes !== undefined && request.bodyBytes !== undefined && request.bodyBytes > bodyBytes;
-  return isTooLarge ? toBodyDenial(route.name, bodyBytes) : undefined;
+  return findMethodDenial(route, request) ?? findPathDenial(route, request) ?? findBodyDenial(route, request);
 }
 
 /**
- * Names of headers by which frameworks and Google's APIs are asked for another method than the request's own.
- * https://cloud.google.com/apis/docs/http
+ * Headers by which frameworks, and Google's APIs, are asked for another method than the request's own; and those by which some are
+ * asked for another path (CVE-2018-14773). CGI-style servers read `_` and `-` as one.
  */
-const OVERRIDES = new Set(['x-http-method-override', 'x-http-method', 'x-method-override']);
-/** CGI-style servers read `_` and `-` as one. */
-const isOverride = rememberByName((lowerName) => OVERRIDES.has(lowerName.replaceAll('_', '-')));
+const OVERRIDES: Readonly<Record<string, 'method' | 'path'>> = {
+  'x-http-method-override': 'method',
+  'x-http-method': 'method',
+  'x-method-override': 'method',
+  'x-original-url': 'path',
+  'x-rewrite-url': 'path',
+};
+const overrideOf = rememberByName((lowerName) => {
+  const name = lowerName.replaceAll('_', '-');
+  return Object.hasOwn(OVERRIDES, name) ? OVERRIDES[name] : undefined;
+});
 
 function findMethodDenial(
   { name, rules: { methods, readOnly } }: RuledRoute,
@@ -88,7 +90,7 @@ function findMethodDenial(
   if (readOnly && isUpgrade) return deny('no WebSocket, which could write');
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const [header, asked] = [lines[i] as string, lines[i + 1] as string];
-    if (isOverride(header) && !methods.has(asked.trim().toUpperCase()))
+    if (overrideOf(header) === 'method' && !methods.has(asked.trim().toUpperCase()))
       return deny(`no other method by way of the header ${header}`);
   }
   return undefined;
@@ -98,7 +100,19 @@ const LONGEST_SHOWN_METHOD = 30;
 const LONGEST_SHOWN_PATH = 200;
 const MOST_SHOWN_LINES = 10;
 
-function toPathDenial({ name, rules: { pathLines } }: RuledRoute, path: string): ProxyError {
+function findPathDenial(
+  { name, rules: { takesPath, pathLines } }: RuledRoute,
+  { path, lines }: RuledRequest,
+): ProxyError | undefined {
+  if (takesPath === undefined) return undefined;
+  if (!takesPath(path)) return toPathDenial(name, pathLines, path);
+  const header = lines.find((text, i) => i % 2 === 0 && overrideOf(text) === 'path');
+  if (header === undefined) return undefined;
+  const message = `Route ${name} has \`paths\`, and takes no other path by way of the header ${header}.`;
+  return new ProxyError('path_denied', message, { hint: 'Leave the header out.' });
+}
+
+function toPathDenial(name: string, pathLines: readonly string[], path: string): ProxyError {
   const shown = pathLines.slice(0, MOST_SHOWN_LINES).join(', ');
   const list = pathLines.length > MOST_SHOWN_LINES ? `${shown}, …` : shown;
   const isUnclear = /[%;]|[^/]\/+\/|^\/\//.test(path);
@@ -110,6 +124,14 @@ function toPathDenial({ name, rules: { pathLines } }: RuledRoute, path: string):
     `Route ${name} doesn't take ${cut(path === '' ? '/' : path, LONGEST_SHOWN_PATH)}: its \`paths\` are ${list}.`,
     { hint: `If that is to pass, add a line to \`paths\` of this route in the configuration.${reading}` },
   );
+}
+
+function findBodyDenial(
+  { name, rules: { bodyBytes: limitBytes } }: RuledRoute,
+  { bodyBytes }: RuledRequest,
+): ProxyError | undefined {
+  if (limitBytes === undefined || bodyBytes === undefined || bodyBytes <= limitBytes) return undefined;
+  return toBodyDenial(name, limitBytes);
 }
 
 /** The answer to a body that is larger than its route takes, whether that was said or is found out as it comes. */

@@ -44,6 +44,8 @@ const FORBIDDEN = new Set([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
   'x-serverless-authorization',
 ]);
 const FORBIDDEN_PREFIXES = ['access-control-', 'if-', 'proxy-', 'sec-', 'x-forwarded-', ':'];

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { constants, type OutgoingHttpHeaders } from 'node:http2';
 import { type TestContext, test } from 'node:test';
-import type { RouteConfig, UpstreamProtocol } from '../../src/config/config.ts';
+import type { UpstreamProtocol } from '../../src/config/config.ts';
 import { createRateLimit } from '../../src/relay/rate-limit.ts';
-import { compileRules } from '../../src/relay/route-rules.ts';
 import type { Route } from '../../src/relay/site.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { answering, closed, handshake, openClient, openWebSocket, SWITCHED } from '../support/handshakes.ts';
@@ -12,7 +11,7 @@ import { startHttp2Upstream } from '../support/http2.ts';
 import { ask, connectHttp2, readReply } from '../support/http2-clients.ts';
 import { startProxy } from '../support/proxies.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
-import { staticTokens } from '../support/sites.ts';
+import { rules, staticTokens } from '../support/sites.ts';
 import {
   exchangeBytes,
   readBody,
@@ -21,14 +20,6 @@ import {
   startRawUpstream,
   startUpstream,
 } from '../support/sockets.ts';
-
-type Written = Partial<Pick<RouteConfig, 'methods' | 'readOnly' | 'paths'>> & { readonly bodyBytes?: number };
-
-function rules({ bodyBytes, ...written }: Written): Pick<Route, 'rules'> {
-  const limits = { bodyBytes, rate: undefined };
-  const open = { methods: undefined, readOnly: false, paths: undefined };
-  return { rules: compileRules({ ...open, ...written, limits }) };
-}
 
 const READ_ONLY = rules({ methods: ['GET', 'HEAD', 'OPTIONS'], readOnly: true });
 const HEAD = 'HTTP/1.1\r\nHost: localhost\r\n';

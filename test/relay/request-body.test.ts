@@ -176,8 +176,10 @@ test('what is beyond its limit is given to nobody, and each sink is told why; th
   await settle();
   assert.deepEqual(first.events, ['abc', 'broken body_too_large']);
   assert.equal(stream.isPaused(), true);
-  stream.end('ghi');
+  stream.write('ghi');
   stream.resume();
+  await settle();
+  stream.end('jkl');
   await settle();
   assert.equal(stream.readableLength, 0);
   assert.deepEqual(first.events, ['abc', 'broken body_too_large']);

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RouteConfig } from '../../src/config/config.ts';
 import type { ProxyError } from '../../src/errors.ts';
 import { toErrorAnswer } from '../../src/relay/answers.ts';
 import { decide, type RequestHead } from '../../src/relay/decide.ts';
-import { compileRules } from '../../src/relay/route-rules.ts';
 import type { Route } from '../../src/relay/site.ts';
-import { requestHead, route, site } from '../support/sites.ts';
+import { requestHead, route, rules, site } from '../support/sites.ts';
 
-type Written = Partial<Pick<RouteConfig, 'methods' | 'readOnly' | 'paths' | 'limits'>>;
-
-function guarded(written: Written, change: Partial<Route> = {}): Route {
-  const limits = { bodyBytes: undefined, rate: undefined };
-  const rules = compileRules({ methods: undefined, readOnly: false, paths: undefined, limits, ...written });
-  return route({ name: '/orders', path: '/orders', rules, ...change });
+function guarded(closed: Parameters<typeof rules>[0], change: Partial<Route> = {}): Route {
+  return route({ name: '/orders', path: '/orders', ...rules(closed), ...change });
 }
 
 const HOST = ['Host', 'localhost:8080'];
@@ -111,6 +105,20 @@ test('paths begin behind the route’s own; a path outside of them is a 403 that
   assert.equal(codeOf(unstripped, { target: '/orders/v1/x' }), 'forward');
 });
 
+test('a header that asks for another path is refused where paths are listed', () => {
+  for (const name of ['X-Original-URL', 'x-rewrite-url', 'X_ORIGINAL_URL']) {
+    const lines = [...HOST, name, '/admin'];
+    assert.equal(codeOf(guarded({ paths: ['/'] }), { lines }), 'path_denied');
+    assert.equal(codeOf(guarded({ methods: ['GET'] }), { lines }), 'forward');
+  }
+  const error = judge(guarded({ paths: ['/'] }), { lines: [...HOST, 'X-Rewrite-Url', '/admin?secret'] });
+  assert.match(error?.message ?? '', /no other path by way of the header X-Rewrite-Url\.$/);
+  assert.equal(
+    codeOf(guarded({ paths: ['/'] }), { lines: [...HOST, 'X-Value', 'X-Rewrite-Url'] }),
+    'forward',
+  );
+});
+
 test('R13: what could climb out of a route is a 400 before any list is looked at', () => {
   const decision = decide(site(guarded({ paths: ['/v1/**'] })), requestHead({ target: '/orders/v1/..%2fx' }));
   assert.ok(decision.kind === 'answer' && decision.error.code === 'bad_path');
@@ -124,8 +132,7 @@ test('long paths and long lists are shown in part', () => {
 });
 
 test('a declared length above the limit is a 413, one at the limit passes, and others are counted later', () => {
-  const limits = { bodyBytes: 10, rate: undefined };
-  const target = guarded({ limits });
+  const target = guarded({ bodyBytes: 10 });
   const withLength = (length: string): Partial<RequestHead> => ({
     method: 'POST',
     lines: [...HOST, 'Content-Length', length],
