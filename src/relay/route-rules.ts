@@ -79,13 +79,13 @@ function findMethodDenial(
   { method, lines, isUpgrade }: RuledRequest,
 ): ProxyError | undefined {
   if (methods === undefined) return undefined;
-  const allow = [...methods].join(', ');
-  const kind = readOnly ? `is read-only and takes ${allow}` : `takes ${allow}`;
-  const hint = readOnly
-    ? 'If that is to pass, take `readOnly: true` off this route in the configuration.'
-    : 'If that is to pass, add it to `methods` of this route in the configuration.';
-  const deny = (what: string): ProxyError =>
-    new ProxyError('method_denied', `Route ${name} ${kind}: ${what}.`, { hint, allow });
+  const deny = (what: string): ProxyError => {
+    const allow = [...methods].join(', ');
+    const kind = readOnly ? `is read-only and takes ${allow}` : `takes ${allow}`;
+    const change = readOnly ? 'take `readOnly: true` off' : 'add it to `methods` of';
+    const hint = `If that is to pass, ${change} this route in the configuration.`;
+    return new ProxyError('method_denied', `Route ${name} ${kind}: ${what}.`, { hint, allow });
+  };
   if (!methods.has(method)) return deny(`no ${cut(method, LONGEST_SHOWN_METHOD)}`);
   if (readOnly && isUpgrade) return deny('no WebSocket, which could write');
   for (let i = 0; i + 1 < lines.length; i += 2) {
@@ -115,7 +115,7 @@ function findPathDenial(
 function toPathDenial(name: string, pathLines: readonly string[], path: string): ProxyError {
   const shown = pathLines.slice(0, MOST_SHOWN_LINES).join(', ');
   const list = pathLines.length > MOST_SHOWN_LINES ? `${shown}, …` : shown;
-  const isUnclear = /[%;]|[^/]\/+\/|^\/\//.test(path);
+  const isUnclear = /[%;]|\/\/|[^\x21-\x7e]/.test(path);
   const reading = isUnclear
     ? ' Escaped slashes, path parameters and empty segments pass only below `**`, and escapes only where all readers agree on them.'
     : '';
