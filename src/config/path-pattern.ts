@@ -3,8 +3,8 @@ import { quote, type Refuse } from './issues.ts';
 const RULES = '`*` stands for one whole segment, `**` at the end for everything below.';
 
 /**
- * Reads one line of a route's `paths`: `/healthz`, `/v1/**`, or `/users/ID/avatar` with a `*` for the ID. Refuses what readers of a path spell or take apart
- * differently, so that a line means what it seems to.
+ * Reads one line of a route's `paths`: `/healthz`, `/v1/**`, or `/users/ID/avatar` with a `*` for the ID. Refuses what readers of a path
+ * spell or take apart differently, so that a line means what it seems to.
  */
 export function parsePathPattern(text: string, refuse: Refuse): string | undefined {
   if (!text.startsWith('/')) {

@@ -19,7 +19,7 @@ import {
   type UpgradeProtocol,
   upgradeOf,
 } from './request-head.ts';
-import { findDenial, type RuledRequest } from './route-rules.ts';
+import { findDenial } from './route-rules.ts';
 import type { Route, Site } from './site.ts';
 
 /** A request's head as it arrived: all that a decision may rest on. */
@@ -156,12 +156,17 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   const upgrade = head.canUpgrade ? asked : undefined;
   const framing =
     head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
-  const denial = findRouteDenial(route, head, {
-    path: target.path,
-    isUpgrade: upgrade !== undefined,
-    bodyBytes: framing === 'length' ? Number(facts.contentLength) : undefined,
-  });
-  if (denial !== undefined) return { kind: 'answer', error: denial, route };
+  if (route.rules !== undefined) {
+    const error = findDenial(route.name, route.rules, {
+      method: head.method,
+      lines: head.lines,
+      // Rules know paths behind the route's own.
+      path: route.path === '/' ? target.path : target.path.slice(route.path.length),
+      isUpgrade: upgrade !== undefined,
+      bodyBytes: framing === 'length' ? Number(facts.contentLength) : undefined,
+    });
+    if (error !== undefined) return { kind: 'answer', error, route };
+  }
   return {
     kind: 'forward',
     route,
@@ -195,17 +200,6 @@ function admitTargetAuthority(gate: Gate, arrival: Arrival, host: string): Autho
   const verdict = gate({ ...arrival, host, fetchSite: undefined });
   if (verdict.kind !== 'admit') throw verdict.error;
   return verdict.authority;
-}
-
-/** Why the route found doesn't take the request, if its rules say so: they know paths behind the route's own. */
-function findRouteDenial(
-  { name, path, rules }: Route,
-  { method, lines }: RequestHead,
-  request: Pick<RuledRequest, 'path' | 'isUpgrade' | 'bodyBytes'>,
-): ProxyError | undefined {
-  if (rules === undefined) return undefined;
-  const rest = path === '/' ? request.path : request.path.slice(path.length);
-  return findDenial({ name, rules }, { ...request, method, lines, path: rest });
 }
 
 function noRoute(site: Site, hostName: string, path: string): ProxyError {

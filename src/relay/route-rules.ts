@@ -45,17 +45,20 @@ export interface RuledRequest {
   readonly bodyBytes: number | undefined;
 }
 
-interface RuledRoute {
-  readonly name: string;
-  readonly rules: RouteRules;
-}
-
 /**
  * Why a route doesn't take a request; undefined: it does. Pure.
  * @returns ProxyError `method_denied`, `path_denied`, `body_too_large`
  */
-export function findDenial(route: RuledRoute, request: RuledRequest): ProxyError | undefined {
-  return findMethodDenial(route, request) ?? findPathDenial(route, request) ?? findBodyDenial(route, request);
+export function findDenial(
+  routeName: string,
+  rules: RouteRules,
+  request: RuledRequest,
+): ProxyError | undefined {
+  return (
+    findMethodDenial(routeName, rules, request) ??
+    findPathDenial(routeName, rules, request) ??
+    findBodyDenial(routeName, rules, request)
+  );
 }
 
 /**
@@ -75,7 +78,8 @@ const overrideOf = rememberByName((lowerName) => {
 });
 
 function findMethodDenial(
-  { name, rules: { methods, readOnly } }: RuledRoute,
+  name: string,
+  { methods, readOnly }: RouteRules,
   { method, lines, isUpgrade }: RuledRequest,
 ): ProxyError | undefined {
   if (methods === undefined) return undefined;
@@ -101,7 +105,8 @@ const LONGEST_SHOWN_PATH = 200;
 const MOST_SHOWN_LINES = 10;
 
 function findPathDenial(
-  { name, rules: { takesPath, pathLines } }: RuledRoute,
+  name: string,
+  { takesPath, pathLines }: RouteRules,
   { path, lines }: RuledRequest,
 ): ProxyError | undefined {
   if (takesPath === undefined) return undefined;
@@ -127,7 +132,8 @@ function toPathDenial(name: string, pathLines: readonly string[], path: string):
 }
 
 function findBodyDenial(
-  { name, rules: { bodyBytes: limitBytes } }: RuledRoute,
+  name: string,
+  { bodyBytes: limitBytes }: RouteRules,
   { bodyBytes }: RuledRequest,
 ): ProxyError | undefined {
   if (limitBytes === undefined || bodyBytes === undefined || bodyBytes <= limitBytes) return undefined;

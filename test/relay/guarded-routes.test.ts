@@ -33,7 +33,7 @@ async function startUntouched(t: TestContext, change: Partial<Route>): Promise<R
   return startRelay(t, upstream.origin, { tokens, ...change });
 }
 
-test('what a route doesn’t let through is answered before any mint or connection, over HTTP/1.1', async (t) => {
+test('R21: what a route doesn’t let through is answered before any mint or connection, over HTTP/1.1', async (t) => {
   const sized = rules({ bodyBytes: 10 });
   const cases: [Pick<Route, 'rules'>, string, number, string][] = [
     [READ_ONLY, `DELETE / ${HEAD}Connection: close\r\n\r\n`, 403, 'method_denied'],
@@ -66,7 +66,7 @@ test('what a route doesn’t let through is answered before any mint or connecti
   }
 });
 
-test('and over HTTP/2', async (t) => {
+test('R21: and over HTTP/2', async (t) => {
   const cases: [Pick<Route, 'rules'>, OutgoingHttpHeaders, string | undefined, number, string][] = [
     [READ_ONLY, { ':method': 'DELETE' }, undefined, 403, 'method_denied'],
     [READ_ONLY, { ':method': 'get' }, undefined, 403, 'method_denied'],
