@@ -44,6 +44,11 @@ export const ERROR_CODES = {
   expectation_failed: badRequest(417),
   // routing
   no_route: upstream(404, 'destination_not_found'),
+  // what a route lets through
+  method_denied: denied(403),
+  path_denied: denied(403),
+  body_too_large: denied(413),
+  rate_limited: denied(429),
   // tokens
   token_unavailable: { status: 503, exitCode: 4, proxyStatus: 'proxy_internal_error' },
   credentials_invalid: { status: 502, exitCode: 4, proxyStatus: 'proxy_configuration_error' },
@@ -83,6 +88,8 @@ export interface ProxyErrorOptions {
   readonly cause?: unknown;
   /** When to try again, for `Retry-After`. */
   readonly retryAfterMs?: number | undefined;
+  /** The methods that are taken, for `Allow`. */
+  readonly allow?: string | undefined;
 }
 
 const BRAND = Symbol.for('gcp-bearer-proxy.ProxyError');
@@ -99,6 +106,7 @@ export class ProxyError extends Error {
   readonly proxyStatus: string;
   readonly hint: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly allow: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ProxyErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -109,6 +117,7 @@ export class ProxyError extends Error {
     this.proxyStatus = entry.proxyStatus;
     this.hint = options.hint;
     this.retryAfterMs = options.retryAfterMs;
+    this.allow = options.allow;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }

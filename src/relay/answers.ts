@@ -29,7 +29,8 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
   const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
   const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
   lines.push(...retryLines(error));
-  if (code === 'method_not_allowed') lines.push('Allow', RELAYED_METHODS);
+  const allow = code === 'method_not_allowed' ? RELAYED_METHODS : error.allow;
+  if (allow !== undefined) lines.push('Allow', allow);
   return { status: error.status, lines, body };
 }
 
