@@ -1,16 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
 import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
 import { createTokenCache } from './auth/token-cache.ts';
 import type { TokenEvent } from './auth/token-events.ts';
 import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
+import { readClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
+import { type ClientSecret, createClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
+import { createSignIns } from './gate/sign-ins.ts';
 import { isLoopbackHost } from './loopback.ts';
 import type { Observer } from './observe/events.ts';
 import { type BoundAddress, type Listener, listen } from './relay/client/listen.ts';
@@ -79,6 +83,7 @@ const DRAIN_MS = 10_000;
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { config, clock = systemClock, observer, env = process.env } = options;
   const { tokenTimeoutMs: mintTimeoutMs } = config.google;
+  const secrets = await compileSecrets(config, env);
   const cache = createTokenCache({
     clock,
     mintTimeoutMs,
@@ -91,12 +96,13 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
-  const site = createSite(gate, assembly.routes, { transports, env, clock });
+  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets });
   let isDraining = false;
   const context: ExchangeContext = {
     site: () => site,
     observer,
     load: createLoad(config.limits.requests),
+    signIns: createSignIns(clock.now().wallMs),
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
     wallMs: () => clock.now().wallMs,
@@ -151,7 +157,17 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
 function createSite(
   gate: Gate,
   assembled: readonly AssembledRoute[],
-  { transports, env, clock }: { transports: Map<string, Transport>; env: ProxyEnvironment; clock: Clock },
+  {
+    transports,
+    env,
+    clock,
+    secrets,
+  }: {
+    transports: Map<string, Transport>;
+    env: ProxyEnvironment;
+    clock: Clock;
+    secrets: readonly (ClientSecret | undefined)[];
+  },
 ): Site {
   const routes = assembled.map((route): Route => {
     const { config, origin } = route;
@@ -166,7 +182,32 @@ function createSite(
   });
   const table = createRouteTable(routes);
   const routeNames = routes.map(({ name }) => name);
-  return { gate, routes: table, homeward: createHomeward(routes, table), routeNames };
+  return {
+    gate,
+    listeners: secrets.map((clientSecret) => ({ clientSecret })),
+    routes: table,
+    homeward: createHomeward(routes, table),
+    routeNames,
+    places: routes,
+  };
+}
+
+/** Random bytes of a launch. */
+const LAUNCH_BYTES = 32;
+
+/** What each listener asks of its clients, in the order of the configuration. */
+function compileSecrets(
+  { listen }: Config,
+  env: ProxyEnvironment,
+): Promise<readonly (ClientSecret | undefined)[]> {
+  const launch = randomBytes(LAUNCH_BYTES);
+  return Promise.all(
+    listen.map(async ({ clientSecret }) =>
+      clientSecret === undefined
+        ? undefined
+        : createClientSecret(await readClientSecret(clientSecret, env), launch),
+    ),
+  );
 }
 
 /** Where clients reach each listener, by the name it was configured with and the port it got. */

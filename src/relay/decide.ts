@@ -6,6 +6,7 @@ import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import { type ForwardedFacts, toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
+import { type Arriving, type Meeting, meetClient, type OwnPage } from './known-client.ts';
 import { toRewrites } from './localization.ts';
 import {
   type BodyFraming,
@@ -34,6 +35,8 @@ export interface RequestHead {
   /** The client's address, for `X-Forwarded-For`. */
   readonly peer: string;
   readonly scheme: 'http' | 'https';
+  /** Which listener it came through: an index of `Site.listeners`. */
+  readonly listener: number;
   /** The shell can hand this request's connection over to another protocol. */
   readonly canUpgrade?: boolean;
 }
@@ -55,6 +58,8 @@ export type Decision =
     }
   /** `OPTIONS *` (RFC 9110, section 9.3.7): about the proxy itself. */
   | { readonly kind: 'server-options' }
+  /** A page of the proxy's own; its link for signing in is used up by being answered. */
+  | { readonly kind: 'own-page'; readonly page: OwnPage }
   | Forward;
 
 /** Go to the route's upstream; the token is added by `composeHead` once it is at hand. */
@@ -89,7 +94,7 @@ export const MAX_HEAD_BYTES = 32_768;
 export const MAX_FIELD_LINES = 256;
 
 /**
- * Decides what happens to a request: gate, target, route, token placement, in this order, so that nothing is asked of
+ * Decides what happens to a request: gate, target, client secret, route, token placement, in this order, so that nothing is asked of
  * Google or an upstream for a request that may not come in. Pure; never throws.
  */
 export function decide(site: Site, head: RequestHead): Decision {
@@ -145,6 +150,23 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     const url = `${head.scheme}://${host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
+  const meeting = meet(site, { head, facts, target, authority });
+  if (meeting.kind === 'own-page') return meeting;
+  return decideRoute(site, { ...meeting, target, authority }, host ?? '');
+}
+
+/** @throws ProxyError `client_not_authenticated` and others of `meetClient` */
+function meet(site: Site, arriving: Arriving): Meeting {
+  const listener = site.listeners[arriving.head.listener];
+  if (listener === undefined) throw new Error('a request of no listener');
+  const { head, facts } = arriving;
+  return listener.clientSecret === undefined
+    ? { kind: 'known', head, facts }
+    : meetClient(listener.clientSecret, arriving);
+}
+
+/** Where a request goes that may come in. `host` is `Host` as the client sent it. */
+function decideRoute(site: Site, { head, facts, target, authority }: Arriving, host: string): Forward {
   if (facts.expect !== undefined && facts.expect.toLowerCase() !== '100-continue') {
     throw new ProxyError('expectation_failed', 'The only Expect taken is "100-continue".');
   }
@@ -161,7 +183,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
     isGrpc: isGrpc(facts),
     upgrade: head.canUpgrade ? upgrade : undefined,
-    forwardedHost: host ?? '',
+    forwardedHost: host,
     placement: placeToken(route, facts),
   };
 }

@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { toListenerUrl } from '../../src/config/address.ts';
 import type { ListenAddress, ListenerTls, UnixAddress, UpstreamProtocol } from '../../src/config/config.ts';
+import { type ClientSecret, createClientSecret } from '../../src/gate/client-secret.ts';
+import { createSignIns } from '../../src/gate/sign-ins.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
@@ -28,8 +31,14 @@ export interface RelayOptions {
   readonly keepAliveMs?: number;
   readonly lingerMs?: number;
   readonly protocol?: UpstreamProtocol;
+  /** What clients have to know; none if left out. */
+  readonly clientSecret?: string;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
+}
+
+function toSecret(text: string | undefined): ClientSecret | undefined {
+  return text === undefined ? undefined : createClientSecret(text, randomBytes(32));
 }
 
 /** A listener with one route at `/` to an upstream: the relay without configuration or credentials around it. */
@@ -44,7 +53,10 @@ export async function startRelay(
   const transport = createTransport({ ...upstream, protocol: options.protocol ?? 'auto' });
   const upgrades = createUpgradeCarrier(upstream);
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));
+  const compiled = {
+    ...site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change })),
+    listeners: [{ clientSecret: toSecret(options.clientSecret) }],
+  };
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
@@ -57,6 +69,7 @@ export async function startRelay(
       },
     },
     load: createLoad(options.maxRequests ?? 1_000),
+    signIns: createSignIns(0),
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
