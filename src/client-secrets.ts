@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { SecretSource } from './config/config.ts';
 import { ProxyError } from './errors.ts';
+import { type ClientSecret, createClientSecret } from './gate/client-secret.ts';
 
 /** Fewer could be tried out. */
 const FEWEST_CHARACTERS = 16;
@@ -11,6 +13,19 @@ const MAKE_ONE = '`openssl rand -hex 32` makes a good one.';
 /** Where a client secret is, for messages: `$PROXY_SECRET`, `the file /run/secrets/proxy`. */
 export function describeClientSecret(source: SecretSource): string {
   return source.kind === 'env' ? `$${source.name}` : `the file ${source.path}`;
+}
+
+const LAUNCH_BYTES = 32;
+
+/**
+ * Reads a client secret and makes it ready. Cookies made with it end with it.
+ * @throws ProxyError as `readClientSecret`
+ */
+export async function compileClientSecret(
+  source: SecretSource,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<ClientSecret> {
+  return createClientSecret(await readClientSecret(source, env), randomBytes(LAUNCH_BYTES));
 }
 
 /**

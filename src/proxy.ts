@@ -1,18 +1,17 @@
-import { randomBytes } from 'node:crypto';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
 import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
 import { createTokenCache } from './auth/token-cache.ts';
 import type { TokenEvent } from './auth/token-events.ts';
 import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
-import { readClientSecret } from './client-secrets.ts';
+import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
-import { type ClientSecret, createClientSecret } from './gate/client-secret.ts';
+import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
 import { isLoopbackHost } from './loopback.ts';
@@ -25,6 +24,7 @@ import { createTransport, type Transport } from './relay/upstream/transport.ts';
 import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
+import { makeSignInLink } from './sign-in-link.ts';
 
 export interface ProxyOptions {
   /** Made by `resolveConfig`. */
@@ -52,6 +52,8 @@ export interface RunningProxy {
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
   readonly ready: Promise<void>;
+  /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
+  signInLink(): string | undefined;
   /** Stops accepting, lets requests finish for at most `deadlineMs` (10 s if left out), then stops everything. */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -145,6 +147,15 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     routes,
     warnings: assembly.warnings,
     ready,
+    signInLink() {
+      const place = listener.addresses.find(
+        ({ address, configured }) => !isUnixAddress(address) && configured.clientSecret !== undefined,
+      );
+      const secret = place && secrets[config.listen.indexOf(place.configured)];
+      const [origin] = place === undefined ? [] : toUrls([place]);
+      if (secret === undefined || origin === undefined) return undefined;
+      return makeSignInLink(secret, origin, clock.now().wallMs);
+    },
     async close(deadlineMs = DRAIN_MS) {
       isDraining = true;
       await listener.close(deadlineMs);
@@ -192,21 +203,13 @@ function createSite(
   };
 }
 
-/** Random bytes of a launch. */
-const LAUNCH_BYTES = 32;
-
 /** What each listener asks of its clients, in the order of the configuration. */
 function compileSecrets(
   { listen }: Config,
   env: ProxyEnvironment,
 ): Promise<readonly (ClientSecret | undefined)[]> {
-  const launch = randomBytes(LAUNCH_BYTES);
   return Promise.all(
-    listen.map(async ({ clientSecret }) =>
-      clientSecret === undefined
-        ? undefined
-        : createClientSecret(await readClientSecret(clientSecret, env), launch),
-    ),
+    listen.map(({ clientSecret }) => clientSecret && compileClientSecret(clientSecret, env)),
   );
 }
 

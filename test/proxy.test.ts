@@ -171,14 +171,10 @@ routes: [{ path: /, upstream: "${origin}" }]`,
   const [overUnix] = await once(local, 'response');
   assert.equal((await readBody(overUnix)).toString(), 'http 127.0.0.1');
   assert.equal((await stat(join(folder, 'p.sock'))).mode & 0o777, 0o600);
-  const banner = renderBanner({ proxy, version: '1', source: 'x', colour: false });
+  const look = { version: '1', source: 'x', listener: {}, signInLink: undefined, colour: false };
+  const banner = renderBanner({ proxy, ...look });
   for (const url of proxy.urls) assert.ok(banner.includes(`  ${url}\n`), url);
-  const onlyUnix = renderBanner({
-    proxy: { ...proxy, urls: [unix] },
-    version: '1',
-    source: 'x',
-    colour: false,
-  });
+  const onlyUnix = renderBanner({ proxy: { ...proxy, urls: [unix] }, ...look });
   assert.match(onlyUnix, /curl --unix-socket \S+p\.sock http:/);
 });
 

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { findClientCookies } from './client-cookie.ts';
-import { deriveCodeKey, readSignInCode, type SignInCode } from './sign-in-code.ts';
+import { deriveCodeKey, makeSignInCode, readSignInCode, type SignInCode } from './sign-in-code.ts';
 
 /** What a request's field lines say of the client. */
 export interface Showing {
@@ -22,6 +22,8 @@ export interface ClientSecret {
   look(lines: readonly string[], cookie: string): Showing;
   /** The value of a cookie of this name that stands for the secret. */
   cookieValue(cookie: string): string;
+  /** A sign-in code, valid from a time on (epoch ms), with `NONCE_BYTES` random bytes. */
+  makeCode(nonce: Uint8Array, nowMs: number): string;
   /** What a sign-in code says, if it was made from this secret and is valid at a time (epoch ms); undefined otherwise. */
   readCode(code: string, nowMs: number): SignInCode | undefined;
 }
@@ -44,6 +46,7 @@ export function createClientSecret(secret: string, launch: Uint8Array): ClientSe
     createHmac('sha256', cookieKey).update(cookie).digest('base64url');
   return {
     cookieValue,
+    makeCode: (nonce, nowMs) => makeSignInCode(codeKey, nonce, nowMs),
     readCode: (code, nowMs) => readSignInCode(codeKey, code, nowMs),
     look(lines, cookie) {
       const fields = findFields(lines);

@@ -84,7 +84,7 @@ function findOwnPage(path: string, method: string): OwnPage['kind'] | 'nothing' 
 function toStrangerError(): ProxyError {
   return new ProxyError(
     'client_not_authenticated',
-    'This proxy acts with an identity of somebody, for clients that know its secret; this one did not show it.',
+    'Clients of this proxy have to know its secret, and this one did not show it.',
     {
       hint: 'Send the client secret: `Proxy-Authorization: Bearer SECRET`, or Authorization. For a browser, `gcp-bearer-proxy link` makes a link that signs it in.',
     },
