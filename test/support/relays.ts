@@ -32,7 +32,7 @@ export interface RelayOptions {
   readonly lingerMs?: number;
   readonly protocol?: UpstreamProtocol;
   /** What clients have to know; none if left out. */
-  readonly clientSecret?: string;
+  readonly clientSecret?: string | undefined;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
 }
