@@ -17,7 +17,7 @@ import type {
 } from './config.ts';
 import { type FileNameContext, parseFileName } from './file-name.ts';
 import type { Refuse } from './issues.ts';
-import type { Env, Given, GivenFile, GivenListener, Layer } from './layers.ts';
+import type { Env, Given, GivenListener, Layer } from './layers.ts';
 import { parseSecretSource } from './secret.ts';
 import { parseSocketMode, refusePublicSocket } from './socket-mode.ts';
 import { isUnixText, parseUnixAddress } from './unix-address.ts';
@@ -44,11 +44,15 @@ const DEFAULT_ADMIN: AdminAddress = { host: '127.0.0.1', port: 9901, explicit: f
 
 /** Lays the layers over one another, lowest first, and refuses to be open beyond this machine by accident (R1). */
 export function readListeners(layers: readonly Layer[], env: Env): Listeners {
-  let listen: readonly Claim[] = [DEFAULT_LISTEN];
+  const secret = layers.findLast((layer) => layer.clientSecret !== undefined)?.clientSecret;
+  const clientSecret = parseGivenSecret(secret, { folder: secret?.folder ?? '', env });
+  // One for every listener, wherever that is named, over what each has of its own.
+  const askAll = (claims: readonly Claim[]): readonly Claim[] =>
+    clientSecret === undefined ? claims : claims.map((claim) => ({ ...claim, clientSecret }));
+  let listen = askAll([DEFAULT_LISTEN]);
   for (const layer of layers) {
-    if (layer.listen !== undefined) listen = layer.listen.flatMap((given) => toClaims(given, env));
+    if (layer.listen !== undefined) listen = askAll(layer.listen.flatMap((given) => toClaims(given, env)));
     if (layer.port !== undefined) listen = movePort(listen, layer.port);
-    if (layer.clientSecret !== undefined) listen = askAll(listen, layer.clientSecret, env);
   }
   refuseOverlaps(listen);
   for (const claim of listen) refusePublicSocket(claim, claim.refuseMode);
@@ -101,12 +105,6 @@ function parseGivenSecret(
   return given && parseSecretSource(given.value, context, given.refuse);
 }
 
-/** One secret for every listener, over what each has of its own. */
-function askAll(claims: readonly Claim[], given: GivenFile, env: Env): readonly Claim[] {
-  const clientSecret = parseGivenSecret(given, { folder: given.folder, env });
-  return clientSecret === undefined ? claims : claims.map((claim) => ({ ...claim, clientSecret }));
-}
-
 /** Whether other machines can get there. */
 function isForAll(address: ListenAddress | UnixAddress): address is ListenAddress {
   return !isUnixAddress(address) && !isLoopbackAddress(address);
@@ -148,7 +146,8 @@ function movePort(claims: readonly Claim[], { value, refuse }: Given<string | nu
     if (isUnixAddress(claim.address)) moved.set(formatAddress(claim.address), claim);
     else {
       const one = { ...claim, address: { host: claim.address.host, port } };
-      const place = formatListener(one);
+      // Of 0 each gets a port of its own, where it has to have one.
+      const place = formatListener(one) + (port === 0 ? describeAsking(one) : '');
       const other = moved.get(place);
       if (other !== undefined && describeAsking(other) !== describeAsking(one)) {
         refuse(
