@@ -6,7 +6,7 @@ import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import { type ForwardedFacts, toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
-import { type Arriving, type Meeting, meetClient, type OwnPage } from './known-client.ts';
+import { type Arriving, meetClient, type OwnPage } from './known-client.ts';
 import { toRewrites } from './localization.ts';
 import {
   type BodyFraming,
@@ -20,7 +20,7 @@ import {
   type UpgradeProtocol,
   upgradeOf,
 } from './request-head.ts';
-import type { Route, Site } from './site.ts';
+import type { ListenerRules, Route, Site } from './site.ts';
 
 /** A request's head as it arrived: all that a decision may rest on. */
 export interface RequestHead {
@@ -150,19 +150,19 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     const url = `${head.scheme}://${host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
-  const meeting = meet(site, { head, facts, target, authority });
+  const arriving = { head, facts, target, authority };
+  const { clientSecret } = listenerOf(site, head);
+  if (clientSecret === undefined) return decideRoute(site, arriving, host ?? '');
+  const meeting = meetClient(clientSecret, arriving);
   if (meeting.kind === 'own-page') return meeting;
   return decideRoute(site, { ...meeting, target, authority }, host ?? '');
 }
 
-/** @throws ProxyError `client_not_authenticated` and others of `meetClient` */
-function meet(site: Site, arriving: Arriving): Meeting {
-  const listener = site.listeners[arriving.head.listener];
-  if (listener === undefined) throw new Error('a request of no listener');
-  const { head, facts } = arriving;
-  return listener.clientSecret === undefined
-    ? { kind: 'known', head, facts }
-    : meetClient(listener.clientSecret, arriving);
+/** What is asked of a request's client. Where that isn't known, nobody gets in. */
+function listenerOf({ listeners }: Site, { listener }: RequestHead): ListenerRules {
+  const rules = listeners[listener];
+  if (rules === undefined) throw new Error('a request of no listener');
+  return rules;
 }
 
 /** Where a request goes that may come in. `host` is `Host` as the client sent it. */
