@@ -54,7 +54,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   );
   const emulator = services.length === 0 ? undefined : await startEmulator(services, clock);
   const { tokenTimeoutMs: timeoutMs, universeDomain } = config.google;
-  const common = { env, clock, timeoutMs, universeDomain };
+  const common = { env: withoutClientSecrets(config, env), clock, timeoutMs, universeDomain };
   const real = createCredentials(config.credentials, { ...common, endpoints: {} });
   const emulated =
     emulator && createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
@@ -90,6 +90,16 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
       await emulator?.close();
     },
   };
+}
+
+/** What credentials see of the environment, and the programs that they run: they have no use for what clients have to know. */
+function withoutClientSecrets({ listen }: Config, env: AssembleOptions['env']): AssembleOptions['env'] {
+  const names = listen.flatMap(({ clientSecret }) =>
+    clientSecret?.kind === 'env' ? [clientSecret.name] : [],
+  );
+  const rest = { ...env };
+  for (const name of ['GBP_CLIENT_SECRET', ...names]) delete rest[name];
+  return rest;
 }
 
 /** What a route's token is asked for; undefined for routes that send none. */

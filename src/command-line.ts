@@ -6,7 +6,7 @@ import { isProxyError, ProxyError } from './errors.ts';
 import { redactSecrets } from './observe/redact.ts';
 import { readVersion } from './version.ts';
 
-const COMMANDS = ['start', 'check', 'token', 'emulate', 'schema'] as const;
+const COMMANDS = ['start', 'check', 'token', 'link', 'emulate', 'schema'] as const;
 
 /** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
 export async function main(): Promise<void> {
@@ -182,6 +182,23 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
       },
     )
     .command(
+      'link [routes..]',
+      'print links that sign browsers in, where a client secret is asked for',
+      (y) =>
+        withConfigFlags(y)
+          .positional('routes', {
+            type: 'string',
+            array: true,
+            describe: 'names of configured routes (all if left out), or routes to make, as for start',
+          })
+          .example('$0 link', 'one for each host that proxy.yaml serves')
+          .epilogue('A link works once, within ten minutes. It is made from the secret: no proxy is asked.'),
+      async (argv) => {
+        const { runLink } = await import('./commands/link.ts');
+        code = await runLink({ flags: toConfigFlags(argv), positionals: argv.routes ?? [] }, io);
+      },
+    )
+    .command(
       'emulate [services..]',
       'private services and Google’s token endpoints, offline',
       (y) =>
@@ -272,6 +289,11 @@ function withConfigFlags<T>(y: Argv<T>) {
       requiresArg: true,
       describe: 'PEM file of certificates to trust besides the usual ones',
     })
+    .option('client-secret', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'env:NAME or file:PATH of the secret that clients have to send',
+    })
     .option('allow-unauthenticated-clients', {
       type: 'boolean',
       describe: 'listen beyond loopback although anyone there then acts as you',
@@ -284,6 +306,7 @@ interface ParsedFlags {
   readonly port: number | undefined;
   readonly admin: string | undefined;
   readonly caFile: string | undefined;
+  readonly clientSecret: string | undefined;
   readonly allowUnauthenticatedClients: boolean | undefined;
 }
 
@@ -293,6 +316,7 @@ function toConfigFlags({
   port,
   admin,
   caFile,
+  clientSecret,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
   const checkedPort = checkPort(port);
@@ -302,6 +326,7 @@ function toConfigFlags({
     ...(checkedPort !== undefined && { port: checkedPort }),
     ...(admin !== undefined && { admin }),
     ...(caFile !== undefined && { caFile }),
+    ...(clientSecret !== undefined && { clientSecret }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
 }
@@ -332,6 +357,7 @@ const FLAGS = [
   'port',
   'admin',
   'ca-file',
+  'client-secret',
   'allow-unauthenticated-clients',
   'json-ready',
   'quiet',

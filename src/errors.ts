@@ -32,6 +32,8 @@ export const ERROR_CODES = {
   host_not_allowed: denied(403),
   origin_not_allowed: denied(403),
   cross_site_request: denied(403),
+  client_not_authenticated: denied(401),
+  sign_in_refused: denied(403),
   // request target, method, framing
   bad_request: badRequest(400),
   bad_path: badRequest(400),

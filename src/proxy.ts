@@ -4,13 +4,16 @@ import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
 import { createTokenCache } from './auth/token-cache.ts';
 import type { TokenEvent } from './auth/token-events.ts';
 import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
+import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
 import { ProxyError } from './errors.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
+import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
+import { createSignIns } from './gate/sign-ins.ts';
 import { isLoopbackHost } from './loopback.ts';
 import type { Observer } from './observe/events.ts';
 import { type BoundAddress, type Listener, listen } from './relay/client/listen.ts';
@@ -21,6 +24,7 @@ import { createTransport, type Transport } from './relay/upstream/transport.ts';
 import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
+import { makeSignInLink } from './sign-in-link.ts';
 
 export interface ProxyOptions {
   /** Made by `resolveConfig`. */
@@ -48,6 +52,8 @@ export interface RunningProxy {
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
   readonly ready: Promise<void>;
+  /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
+  signInLink(): string | undefined;
   /** Stops accepting, lets requests finish for at most `deadlineMs` (10 s if left out), then stops everything. */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -79,6 +85,7 @@ const DRAIN_MS = 10_000;
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { config, clock = systemClock, observer, env = process.env } = options;
   const { tokenTimeoutMs: mintTimeoutMs } = config.google;
+  const secrets = await compileSecrets(config, env);
   const cache = createTokenCache({
     clock,
     mintTimeoutMs,
@@ -91,12 +98,13 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
-  const site = createSite(gate, assembly.routes, { transports, env, clock });
+  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets });
   let isDraining = false;
   const context: ExchangeContext = {
     site: () => site,
     observer,
     load: createLoad(config.limits.requests),
+    signIns: createSignIns(clock.now().wallMs),
     isDraining: () => isDraining,
     monotonicMs: () => performance.now(),
     wallMs: () => clock.now().wallMs,
@@ -139,6 +147,15 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     routes,
     warnings: assembly.warnings,
     ready,
+    signInLink() {
+      const place = listener.addresses.find(
+        ({ address, configured }) => !isUnixAddress(address) && configured.clientSecret !== undefined,
+      );
+      const secret = place && secrets[config.listen.indexOf(place.configured)];
+      const [origin] = place === undefined ? [] : toUrls([place]);
+      if (secret === undefined || origin === undefined) return undefined;
+      return makeSignInLink(secret, origin, clock.now().wallMs);
+    },
     async close(deadlineMs = DRAIN_MS) {
       isDraining = true;
       await listener.close(deadlineMs);
@@ -151,7 +168,17 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
 function createSite(
   gate: Gate,
   assembled: readonly AssembledRoute[],
-  { transports, env, clock }: { transports: Map<string, Transport>; env: ProxyEnvironment; clock: Clock },
+  {
+    transports,
+    env,
+    clock,
+    secrets,
+  }: {
+    transports: Map<string, Transport>;
+    env: ProxyEnvironment;
+    clock: Clock;
+    secrets: readonly (ClientSecret | undefined)[];
+  },
 ): Site {
   const routes = assembled.map((route): Route => {
     const { config, origin } = route;
@@ -166,7 +193,24 @@ function createSite(
   });
   const table = createRouteTable(routes);
   const routeNames = routes.map(({ name }) => name);
-  return { gate, routes: table, homeward: createHomeward(routes, table), routeNames };
+  return {
+    gate,
+    listeners: secrets.map((clientSecret) => ({ clientSecret })),
+    routes: table,
+    homeward: createHomeward(routes, table),
+    routeNames,
+    places: routes,
+  };
+}
+
+/** What each listener asks of its clients, in the order of the configuration. */
+function compileSecrets(
+  { listen }: Config,
+  env: ProxyEnvironment,
+): Promise<readonly (ClientSecret | undefined)[]> {
+  return Promise.all(
+    listen.map(({ clientSecret }) => clientSecret && compileClientSecret(clientSecret, env)),
+  );
 }
 
 /** Where clients reach each listener, by the name it was configured with and the port it got. */

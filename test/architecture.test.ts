@@ -32,7 +32,7 @@ const IMPORTS: readonly Import[] = FILES.flatMap((from) => {
 });
 
 /** The files every room may build on. */
-const GROUND = ['errors.ts', 'clock.ts', 'loopback.ts', 'forward-proxy.ts', 'trust.ts'];
+const GROUND = ['errors.ts', 'clock.ts', 'loopback.ts', 'forward-proxy.ts', 'own-path.ts', 'trust.ts'];
 
 /** The room a source file is in: its folder under `src`, or `top` for the files beside the folders. */
 function roomOf(file: string): string {

@@ -11,6 +11,7 @@ import { resolveConfig } from '../src/config/resolve.ts';
 import { EMULATED_SERVICES } from '../src/config/schema.ts';
 import { createEmulator, type Emulator, SERVICE_NAMES } from '../src/emulator/emulator.ts';
 import { createProxy } from '../src/proxy.ts';
+import { createFakeGcloud } from './auth/credentials/fake-gcloud.ts';
 import { createTestAuthority } from './support/certificates.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { answering, closed, openClient, SWITCHED } from './support/handshakes.ts';
@@ -171,15 +172,31 @@ routes: [{ path: /, upstream: "${origin}" }]`,
   const [overUnix] = await once(local, 'response');
   assert.equal((await readBody(overUnix)).toString(), 'http 127.0.0.1');
   assert.equal((await stat(join(folder, 'p.sock'))).mode & 0o777, 0o600);
-  const banner = renderBanner({ proxy, version: '1', source: 'x', colour: false });
+  const look = { version: '1', source: 'x', listener: {}, signInLink: undefined, colour: false };
+  const banner = renderBanner({ proxy, ...look });
   for (const url of proxy.urls) assert.ok(banner.includes(`  ${url}\n`), url);
-  const onlyUnix = renderBanner({
-    proxy: { ...proxy, urls: [unix] },
-    version: '1',
-    source: 'x',
-    colour: false,
-  });
+  const onlyUnix = renderBanner({ proxy: { ...proxy, urls: [unix] }, ...look });
   assert.match(onlyUnix, /curl --unix-socket \S+p\.sock http:/);
+});
+
+test('programs that credentials run see no client secret in their environment', async (t) => {
+  const gcloud = await createFakeGcloud(await createFolder(t));
+  await gcloud.answer();
+  const secret = 'a-secret-of-32-characters-or-so!';
+  const env = { ...gcloud.env, GBP_CLIENT_SECRET: secret, KNOCK: secret, OTHER: 'seen' };
+  const config = await configure(
+    t,
+    `listen: { address: localhost:0, clientSecret: env:KNOCK }
+credentials: { default: { kind: gcloud } }
+routes: [{ path: /, upstream: "https://service.example" }]`,
+  );
+  const proxy = await createProxy({ config, env });
+  t.after(() => proxy.close(0));
+  await proxy.ready;
+  const runs = await gcloud.runs();
+  assert.ok(runs.length > 0);
+  assert.equal(runs[0]?.env.OTHER, 'seen');
+  assert.ok(!JSON.stringify(runs).includes(secret));
 });
 
 test('R45: the whole proxy carries a WebSocket, route and token as for requests, and ends it when it stops', async (t) => {

@@ -124,6 +124,7 @@ function toForward(route: Route, userAgent: string): Forward {
     lines,
     peer: '127.0.0.1',
     scheme: 'http' as const,
+    listener: 0,
   };
   return {
     kind: 'forward',

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { ConfigWarning } from '../config/config.ts';
+import type { ConfigWarning, ListenerConfig } from '../config/config.ts';
 import type { RouteSummary, RunningProxy } from '../proxy.ts';
 
 export interface BannerOptions {
@@ -7,11 +7,22 @@ export interface BannerOptions {
   readonly version: string;
   /** Where the configuration came from. */
   readonly source: string;
+  /** What the first address asks of its clients. */
+  readonly listener: Pick<ListenerConfig, 'clientSecret'>;
+  /** Signs a browser in; undefined where it isn't to be shown, or nobody has to sign in. */
+  readonly signInLink: string | undefined;
   readonly colour: boolean;
 }
 
 /** What a person wants to see when the proxy is up: where it is, what it does as whom, and a line to try it with. */
-export function renderBanner({ proxy, version, source, colour }: BannerOptions): string {
+export function renderBanner({
+  proxy,
+  version,
+  source,
+  listener,
+  signInLink,
+  colour,
+}: BannerOptions): string {
   const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
     colour ? styleText(style, text, { validateStream: false }) : text;
   const width = Math.max(...proxy.routes.map(({ name }) => name.length), 5);
@@ -34,6 +45,10 @@ export function renderBanner({ proxy, version, source, colour }: BannerOptions):
     }
   }
   if (proxy.adminUrl !== undefined) lines.push('', `  ${paint('dim', 'admin')}  ${proxy.adminUrl}`);
+  if (signInLink !== undefined) {
+    lines.push('', `  ${paint('dim', 'sign in')}  ${signInLink}`);
+    lines.push(`           ${paint('dim', 'once, within ten minutes; gcp-bearer-proxy link makes others')}`);
+  }
   const warnings = [...proxy.warnings, ...proxy.routes.flatMap(toTokenWarning)];
   if (warnings.length > 0) lines.push('');
   for (const { route, message, hint } of warnings) {
@@ -41,13 +56,23 @@ export function renderBanner({ proxy, version, source, colour }: BannerOptions):
     if (hint !== undefined) lines.push(`           ${hint}`);
   }
   const example = proxy.routes.find((route) => route.status()?.error === undefined);
-  if (example !== undefined) lines.push('', `  ${paint('dim', 'try')}    ${toCurl(example, proxy.urls)}`);
+  if (example !== undefined)
+    lines.push('', `  ${paint('dim', 'try')}    ${toCurl(example, proxy.urls, listener)}`);
   return `${lines.join('\n')}\n\n`;
 }
 
-function toCurl({ url }: RouteSummary, [first]: readonly string[]): string {
-  if (first?.startsWith('unix:')) return `curl --unix-socket ${first.slice('unix:'.length)} ${url}`;
-  return `curl ${url}`;
+function toCurl(
+  { url }: RouteSummary,
+  [first]: readonly string[],
+  { clientSecret }: BannerOptions['listener'],
+): string {
+  const secret = clientSecret && ` -H "Proxy-Authorization: Bearer ${toShellValue(clientSecret)}"`;
+  const socket = first?.startsWith('unix:') ? ` --unix-socket ${first.slice('unix:'.length)}` : '';
+  return `curl${socket}${secret ?? ''} ${url}`;
+}
+
+function toShellValue(source: NonNullable<ListenerConfig['clientSecret']>): string {
+  return source.kind === 'env' ? `$${source.name}` : `$(cat ${source.path})`;
 }
 
 /** What there is to know about a route's token, as a warning that names the route. */

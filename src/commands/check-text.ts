@@ -3,7 +3,14 @@ import type { Progress } from '../check/check-route.ts';
 import { findRemedies, type Remedy } from '../check/remedies.ts';
 import type { CheckResult, CheckStatus, RouteReport } from '../check/result.ts';
 import { formatAddress, formatListener } from '../config/address.ts';
-import type { Config, ConfigWarning, CredentialConfig, RouteConfig, SecretSource } from '../config/config.ts';
+import type {
+  Config,
+  ConfigWarning,
+  CredentialConfig,
+  ListenerConfig,
+  RouteConfig,
+  SecretSource,
+} from '../config/config.ts';
 import type { Io } from './io.ts';
 
 /** `check` for people: each line as soon as it is known, and in the end what to do. */
@@ -41,7 +48,7 @@ export function createCheckText(config: Config, { stdout, stderr, colour }: Io):
     writeConfig() {
       const { source, listen, admin, warnings } = config;
       write(`The configuration is fine: ${source}\n`);
-      write(`  listen  ${listen.map(formatListener).join(', ')}`);
+      write(`  listen  ${listen.map(describeListener).join(', ')}`);
       write(`  admin   ${admin === undefined ? 'off' : formatAddress(admin)}`);
       for (const warning of warnings) stderr.write(`\n${formatWarning(warning)}\n`);
     },
@@ -154,6 +161,16 @@ function describeCredential(credential: CredentialConfig | undefined): string {
     case 'none':
       return 'none';
   }
+}
+
+/** Where it is, and what its clients have to show. */
+function describeListener(listener: ListenerConfig): string {
+  const { clientSecret, tls } = listener;
+  const asked = [
+    clientSecret === undefined ? [] : [`client secret ${formatSecret(clientSecret)}`],
+    tls?.clientCaFile === undefined ? [] : [`client certificate of ${tls.clientCaFile}`],
+  ].flat();
+  return `${formatListener(listener)}${asked.length === 0 ? '' : ` (${asked.join(', ')})`}`;
 }
 
 function formatSecret(source: SecretSource): string {

@@ -1,13 +1,14 @@
 import type { Progress } from '../check/check-route.ts';
 import { checkRoutes } from '../check-routes.ts';
+import { readClientSecret } from '../client-secrets.ts';
 import type { Config, RouteConfig } from '../config/config.ts';
 import { formatIssues } from '../config/issues.ts';
-import { nearest } from '../config/nearest.ts';
 import { type ConfigFlags, inspectConfig } from '../config/resolve.ts';
-import { isProxyError, ProxyError } from '../errors.ts';
+import { isProxyError } from '../errors.ts';
 import { type CheckOutcome, type Failure, toCheckReport } from './check-report.ts';
 import { createCheckText } from './check-text.ts';
 import type { Io } from './io.ts';
+import { chooseRoutes, splitPositionals } from './route-arguments.ts';
 
 export interface CheckOptions extends ConfigFlags {
   /** One JSON document on stdout, for scripts. */
@@ -31,7 +32,7 @@ const EXIT_REFUSED = 1;
  */
 export async function runCheck(options: CheckOptions, io: Io): Promise<number> {
   const { json, offline, positionals, ...flags } = options;
-  const { names, definitions } = splitPositionals(positionals);
+  const { names, definitions } = splitPositionals(positionals, 'check');
   const input = { flags, positionals: definitions, env: io.env, cwd: io.cwd };
   const findings = await inspectConfig(input).catch(toFailure);
   if (findings.kind !== 'good') return explainMistakes(findings, json, io);
@@ -43,6 +44,8 @@ export async function runCheck(options: CheckOptions, io: Io): Promise<number> {
     else text.writeRoutes();
     return 0;
   }
+  const secrets = await readClientSecrets(config, io).catch(toFailure);
+  if (secrets !== undefined) return explainMistakes(secrets, json, io);
   const beginRoute = (route: RouteConfig): Progress => (json ? SILENT : text.beginRoute(route));
   const reports = await checkRoutes({ config, env: io.env, beginRoute }).catch(toFailure);
   if ('error' in reports) return explainMistakes(reports, json, io);
@@ -59,6 +62,13 @@ function explainMistakes(outcome: Exclude<CheckOutcome, { kind: 'good' }>, json:
   return EXIT_CONFIGURATION;
 }
 
+/** Those are needed to start. */
+async function readClientSecrets({ listen }: Config, { env }: Io): Promise<undefined> {
+  for (const { clientSecret } of listen)
+    if (clientSecret !== undefined) await readClientSecret(clientSecret, env);
+  return undefined;
+}
+
 const SILENT: Progress = { begin: () => {}, end: () => {} };
 
 function writeJson(io: Io, report: unknown): void {
@@ -68,33 +78,4 @@ function writeJson(io: Io, report: unknown): void {
 function toFailure(error: unknown): Failure {
   if (isProxyError(error) && error.exitCode === EXIT_CONFIGURATION) return { kind: 'failed', error };
   throw error;
-}
-
-/** Looks like `https://…` or `/path=https://…`; anything else names a route. */
-const DEFINITION = /=|^[a-z][a-z0-9+.-]*:(?!\d)/i;
-
-function splitPositionals(positionals: readonly string[]): {
-  readonly names: readonly string[];
-  readonly definitions: readonly string[];
-} {
-  const definitions = positionals.filter((text) => DEFINITION.test(text));
-  const names = positionals.filter((text) => !DEFINITION.test(text));
-  if (names.length > 0 && definitions.length > 0) {
-    throw new ProxyError('usage', 'Names of configured routes and routes to make exclude each other.', {
-      hint: 'gcp-bearer-proxy check /orders, or gcp-bearer-proxy check /orders=https://…',
-    });
-  }
-  return { names, definitions };
-}
-
-function chooseRoutes({ routes }: Config, names: readonly string[]): readonly RouteConfig[] {
-  const known = routes.map(({ name }) => name);
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const guess = nearest(unknown, known);
-    throw new ProxyError('usage', `There is no route ${unknown}.`, {
-      hint: guess === undefined ? `Routes: ${known.join(', ')}` : `Did you mean ${guess}?`,
-    });
-  }
-  return names.length === 0 ? routes : routes.filter(({ name }) => names.includes(name));
 }

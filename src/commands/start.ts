@@ -80,7 +80,15 @@ function announce(
   if (options.jsonReady) io.stdout.write(`${JSON.stringify(toReadyLine(proxy))}\n`);
   if (!options.quiet) {
     io.stderr.write(
-      renderBanner({ proxy, version: readVersion(), source: config.source, colour: io.colour }),
+      renderBanner({
+        proxy,
+        version: readVersion(),
+        source: config.source,
+        listener: config.listen[0] ?? {},
+        // What isn't read by a person is kept, by whom is not known.
+        signInLink: io.terminal ? proxy.signInLink() : undefined,
+        colour: io.colour,
+      }),
     );
     for (const { route } of proxy.routes.flatMap(toTokenWarning)) warned.add(route ?? '');
     return;

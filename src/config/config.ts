@@ -26,6 +26,8 @@ export interface ListenAddress {
 /** A unix socket; `path` is its full name. What tells it from a `ListenAddress` is that it has one. */
 export interface UnixAddress {
   readonly path: string;
+  /** Who may connect, as bits of a file's mode; left out: 0600, this user alone. */
+  readonly mode?: number;
 }
 
 /** One place where clients are listened for. */
@@ -33,12 +35,16 @@ export interface ListenerConfig {
   readonly address: ListenAddress | UnixAddress;
   /** Undefined: clear text. */
   readonly tls: ListenerTls | undefined;
+  /** Where the secret is that its clients have to know; left out: there is none. */
+  readonly clientSecret?: SecretSource;
 }
 
 /** PEM files, by their full names: the certificate with what it was signed by, and its private key. */
 export interface ListenerTls {
   readonly certFile: string;
   readonly keyFile: string;
+  /** What the certificates of clients have to be signed by (mutual TLS); left out: clients need none. */
+  readonly clientCaFile?: string;
 }
 
 export interface AdminAddress extends ListenAddress {

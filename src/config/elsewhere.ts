@@ -67,6 +67,9 @@ const ANYWHERE: Readonly<Record<string, Elsewhere>> = {
   ssl: TLS,
   cert: TLS,
   certificate: TLS,
+  clientsecret: {
+    advice: 'Write `listen: { address: localhost:8080, clientSecret: env:NAME }` at the top.',
+  },
   socket: UNIX,
   unix: UNIX,
   http2: { names: ['protocol'] },
@@ -137,6 +140,12 @@ const CERT: Elsewhere = { names: ['cert', 'tls'] };
 const KEY: Elsewhere = { names: ['key', 'tls'] };
 const ADDRESS: Elsewhere = { names: ['address'] };
 
+const SECRET: Elsewhere = { names: ['clientSecret'] };
+const CLIENT_CA: Elsewhere = {
+  names: ['clientCa'],
+  advice: 'Write `tls: { cert: …, key: …, clientCa: … }`.',
+};
+
 const IN_LISTEN: Readonly<Record<string, Elsewhere>> = {
   cert: CERT,
   certfile: CERT,
@@ -153,6 +162,18 @@ const IN_LISTEN: Readonly<Record<string, Elsewhere>> = {
   path: ADDRESS,
   socket: ADDRESS,
   unix: ADDRESS,
+  secret: SECRET,
+  token: SECRET,
+  password: SECRET,
+  auth: SECRET,
+  ca: CLIENT_CA,
+  cacert: CLIENT_CA,
+  cafile: CLIENT_CA,
+  clientca: CLIENT_CA,
+  clientcafile: CLIENT_CA,
+  mtls: CLIENT_CA,
+  chmod: { names: ['mode'] },
+  permissions: { names: ['mode'] },
   '<<': MERGE,
 };
 

@@ -15,6 +15,8 @@ export interface ConfigFlags {
   readonly allowUnauthenticatedClients?: boolean;
   /** File name. */
   readonly caFile?: string;
+  /** `env:NAME` or `file:PATH`. */
+  readonly clientSecret?: string;
 }
 
 /** A value as it was given, and where to complain about it. */
@@ -31,6 +33,8 @@ export interface Layer {
   readonly admin?: Given<string | number | false> | undefined;
   readonly allowUnauthenticatedClients?: boolean | undefined;
   readonly caFile?: GivenFile | undefined;
+  /** For every listener, whatever was said of it. */
+  readonly clientSecret?: GivenFile | undefined;
   readonly universeDomain?: Given<string> | undefined;
 }
 
@@ -42,7 +46,15 @@ export interface GivenFile extends Given<string> {
 /** An address to listen on, and the folder that file names about it start at. */
 export interface GivenListener extends Given<string | number> {
   readonly folder: string;
-  readonly tls?: { readonly cert: Given<string>; readonly key: Given<string> } | undefined;
+  readonly tls?:
+    | {
+        readonly cert: Given<string>;
+        readonly key: Given<string>;
+        readonly clientCa: Given<string> | undefined;
+      }
+    | undefined;
+  readonly clientSecret?: Given<string> | undefined;
+  readonly mode?: Given<string> | undefined;
 }
 
 /** What the environment says to each of Google's tools; lies below the file, which speaks to this one. */
@@ -74,16 +86,23 @@ function toGivenListeners(
   const read = (one: DraftListener | undefined, path: Path): readonly GivenListener[] => {
     if (typeof one !== 'object')
       return one === undefined ? [] : [{ value: one, refuse: refuseAt(path), folder }];
-    const { address: value, tls: { cert, key } = {} } = one;
+    const { address: value, tls: { cert, key, clientCa } = {}, clientSecret, mode } = one;
     if (value === undefined) return [];
-    const tls =
-      cert === undefined || key === undefined
-        ? undefined
-        : {
-            cert: { value: cert, refuse: refuseAt([...path, 'tls', 'cert']) },
-            key: { value: key, refuse: refuseAt([...path, 'tls', 'key']) },
-          };
-    return [{ value, refuse: refuseAt([...path, 'address']), folder, tls }];
+    const given = (text: string | undefined, ...at: string[]): Given<string> | undefined =>
+      text === undefined ? undefined : { value: text, refuse: refuseAt([...path, ...at]) };
+    const [givenCert, givenKey] = [given(cert, 'tls', 'cert'), given(key, 'tls', 'key')];
+    const tls = givenCert &&
+      givenKey && { cert: givenCert, key: givenKey, clientCa: given(clientCa, 'tls', 'clientCa') };
+    return [
+      {
+        value,
+        refuse: refuseAt([...path, 'address']),
+        folder,
+        tls,
+        clientSecret: given(clientSecret, 'clientSecret'),
+        mode: given(mode, 'mode'),
+      },
+    ];
   };
   if (draft === undefined) return undefined;
   return isList(draft)
@@ -117,6 +136,11 @@ export function toEnvironmentLayer(env: Env, note: Note, cwd: string): Layer {
     admin: read('GBP_ADMIN'),
     allowUnauthenticatedClients: allow && parseBoolean(allow),
     caFile: caFile && { ...caFile, folder: cwd },
+    // The one variable that holds a secret itself, for containers. Set to nothing it is a mistake: found when it is read.
+    clientSecret:
+      env.GBP_CLIENT_SECRET === undefined
+        ? undefined
+        : { value: 'env:GBP_CLIENT_SECRET', refuse: note(toSilentPlace('GBP_CLIENT_SECRET')), folder: cwd },
   };
 }
 
@@ -131,6 +155,10 @@ export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer 
     admin: flags.admin === undefined ? undefined : given('--admin', flags.admin),
     allowUnauthenticatedClients: flags.allowUnauthenticatedClients,
     caFile: flags.caFile === undefined ? undefined : { ...given('--ca-file', flags.caFile), folder: cwd },
+    clientSecret:
+      flags.clientSecret === undefined
+        ? undefined
+        : { value: flags.clientSecret, refuse: note(toSilentPlace('--client-secret')), folder: cwd },
   };
 }
 
@@ -144,6 +172,7 @@ const VARIABLES = [
   'GBP_ADMIN',
   'GBP_ALLOW_UNAUTHENTICATED_CLIENTS',
   'GBP_CA_FILE',
+  'GBP_CLIENT_SECRET',
 ] as const;
 type VariableName = (typeof VARIABLES)[number];
 
@@ -160,6 +189,11 @@ function parseBoolean({ value, refuse }: Given<string>): boolean | undefined {
   if (value === 'true' || value === '1') return true;
   if (value === 'false' || value === '0') return false;
   return refuse(`${quote(value)} is neither true nor false.`);
+}
+
+/** As `toNamedPlace`, for what may be a secret by mistake. */
+function toSilentPlace(name: string): Place {
+  return { file: name, line: undefined, column: undefined, excerpt: undefined };
 }
 
 /** A value outside of files, such as that of `GBP_PORT` or `--port`. */

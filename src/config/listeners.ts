@@ -7,10 +7,19 @@ import {
   parseListenAddress,
   parsePort,
 } from './address.ts';
-import type { AdminAddress, ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from './config.ts';
+import type {
+  AdminAddress,
+  ListenAddress,
+  ListenerConfig,
+  ListenerTls,
+  SecretSource,
+  UnixAddress,
+} from './config.ts';
 import { type FileNameContext, parseFileName } from './file-name.ts';
 import type { Refuse } from './issues.ts';
 import type { Env, Given, GivenListener, Layer } from './layers.ts';
+import { parseSecretSource } from './secret.ts';
+import { parseSocketMode, refusePublicSocket } from './socket-mode.ts';
 import { isUnixText, parseUnixAddress } from './unix-address.ts';
 
 export interface Listeners {
@@ -19,9 +28,10 @@ export interface Listeners {
   readonly allowUnauthenticatedClients: boolean;
 }
 
-/** A listener, and where to complain about its address; nobody complains about a default. */
+/** A listener, and where to complain about its address and mode; nobody complains about a default. */
 interface Claim extends ListenerConfig {
   readonly refuse: Refuse | undefined;
+  readonly refuseMode?: Refuse | undefined;
 }
 
 /** Both loopback families (R70): programs differ in which one they try first. */
@@ -34,12 +44,18 @@ const DEFAULT_ADMIN: AdminAddress = { host: '127.0.0.1', port: 9901, explicit: f
 
 /** Lays the layers over one another, lowest first, and refuses to be open beyond this machine by accident (R1). */
 export function readListeners(layers: readonly Layer[], env: Env): Listeners {
-  let listen: readonly Claim[] = [DEFAULT_LISTEN];
+  const secret = layers.findLast((layer) => layer.clientSecret !== undefined)?.clientSecret;
+  const clientSecret = parseGivenSecret(secret, { folder: secret?.folder ?? '', env });
+  // One for every listener, wherever that is named, over what each has of its own.
+  const askAll = (claims: readonly Claim[]): readonly Claim[] =>
+    clientSecret === undefined ? claims : claims.map((claim) => ({ ...claim, clientSecret }));
+  let listen = askAll([DEFAULT_LISTEN]);
   for (const layer of layers) {
-    if (layer.listen !== undefined) listen = layer.listen.flatMap((given) => toClaims(given, env));
+    if (layer.listen !== undefined) listen = askAll(layer.listen.flatMap((given) => toClaims(given, env)));
     if (layer.port !== undefined) listen = movePort(listen, layer.port);
   }
   refuseOverlaps(listen);
+  for (const claim of listen) refusePublicSocket(claim, claim.refuseMode);
 
   const givenAdmin = layers.findLast((layer) => layer.admin !== undefined)?.admin;
   const admin = givenAdmin && toAdminAddresses(givenAdmin);
@@ -48,34 +64,66 @@ export function readListeners(layers: readonly Layer[], env: Env): Listeners {
     layers.findLast((layer) => layer.allowUnauthenticatedClients !== undefined)
       ?.allowUnauthenticatedClients ?? false;
   if (!allowUnauthenticatedClients) {
-    for (const { address, refuse } of listen) refuseOpen(address, refuse);
-    for (const address of admin ?? []) refuseOpen(address, givenAdmin?.refuse);
+    for (const claim of listen) {
+      const { address, refuse } = claim;
+      if (!isForAll(address) || asksClients(claim)) continue;
+      refuseOpen(address, refuse, toAskingHint(address));
+    }
+    for (const address of admin ?? []) if (isForAll(address)) refuseOpen(address, givenAdmin?.refuse);
   }
 
   return {
-    listen: listen.map(({ address, tls }) => ({ address, tls })),
+    listen: listen.map(({ address, tls, clientSecret }) => ({
+      address,
+      tls,
+      ...(clientSecret && { clientSecret }),
+    })),
     admin: admin === undefined ? DEFAULT_ADMIN : admin[0] && { ...admin[0], explicit: true },
     allowUnauthenticatedClients,
   };
 }
 
-function toClaims({ value, refuse, folder, tls }: GivenListener, env: Env): readonly Claim[] {
+function toClaims(given: GivenListener, env: Env): readonly Claim[] {
+  const { value, refuse, folder, tls } = given;
   const context = { folder, env };
-  const address =
+  const found =
     typeof value === 'string' && isUnixText(value)
       ? parseUnixAddress(value, context, refuse)
       : parseListenAddress(value, refuse);
   const files = tls && parseTls(tls, context);
-  return address === undefined ? [] : [{ address, tls: files, refuse }];
+  const clientSecret = parseGivenSecret(given.clientSecret, context);
+  const address = found && parseSocketMode(found, given.mode);
+  if (address === undefined) return [];
+  const refuseMode = given.mode?.refuse;
+  return [{ address, tls: files, refuse, refuseMode, ...(clientSecret && { clientSecret }) }];
+}
+
+function parseGivenSecret(
+  given: Given<string> | undefined,
+  context: FileNameContext,
+): SecretSource | undefined {
+  return given && parseSecretSource(given.value, context, given.refuse);
+}
+
+/** Whether other machines can get there. */
+function isForAll(address: ListenAddress | UnixAddress): address is ListenAddress {
+  return !isUnixAddress(address) && !isLoopbackAddress(address);
+}
+
+/** Whether it is found out who a client is. */
+function asksClients({ clientSecret, tls }: ListenerConfig): boolean {
+  return clientSecret !== undefined || tls?.clientCaFile !== undefined;
 }
 
 function parseTls(
-  { cert, key }: NonNullable<GivenListener['tls']>,
+  { cert, key, clientCa }: NonNullable<GivenListener['tls']>,
   context: FileNameContext,
 ): ListenerTls | undefined {
   const certFile = parseFileName(cert.value, context, cert.refuse);
   const keyFile = parseFileName(key.value, context, key.refuse);
-  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
+  const clientCaFile = clientCa && parseFileName(clientCa.value, context, clientCa.refuse);
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  return { certFile, keyFile, ...(clientCaFile !== undefined && { clientCaFile }) };
 }
 
 /** None where there shall be none, and none where there is a mistake. */
@@ -97,8 +145,18 @@ function movePort(claims: readonly Claim[], { value, refuse }: Given<string | nu
   for (const claim of claims) {
     if (isUnixAddress(claim.address)) moved.set(formatAddress(claim.address), claim);
     else {
-      const { host } = claim.address;
-      moved.set(formatListener({ ...claim, address: { host, port } }), { ...claim, address: { host, port } });
+      const one = { ...claim, address: { host: claim.address.host, port } };
+      // Of 0 each gets a port of its own, where it has to have one.
+      const place = formatListener(one) + (port === 0 ? describeAsking(one) : '');
+      const other = moved.get(place);
+      if (other !== undefined && describeAsking(other) !== describeAsking(one)) {
+        refuse(
+          `Port ${port} can't ask its clients for different things, as the listeners of the configuration do.`,
+          'Change the ports there; or take 0, for a free port each.',
+        );
+        return claims;
+      }
+      moved.set(place, one);
     }
   }
   const listeners = [...moved.values()];
@@ -114,6 +172,11 @@ function movePort(claims: readonly Claim[], { value, refuse }: Given<string | nu
   return claims;
 }
 
+/** What a listener wants of its clients, the same text for the same. */
+function describeAsking({ clientSecret, tls }: ListenerConfig): string {
+  return JSON.stringify([clientSecret, tls?.clientCaFile]);
+}
+
 function refuseOverlaps(claims: readonly Claim[]): void {
   for (const [index, { address, refuse }] of claims.entries()) {
     const other = claims.slice(0, index).find((before) => overlap(before.address, address));
@@ -124,10 +187,16 @@ function refuseOverlaps(claims: readonly Claim[]): void {
   }
 }
 
-function refuseOpen(address: ListenAddress | UnixAddress, refuse: Refuse | undefined): void {
-  if (isUnixAddress(address) || isLoopbackAddress(address)) return;
+/** A way to be reachable from elsewhere and know who comes. */
+function toAskingHint(address: ListenAddress): string {
+  const secret = `\`listen: { address: "${formatAddress(address)}", clientSecret: env:NAME }\` or GBP_CLIENT_SECRET`;
+  return `Give it a client secret: ${secret} (\`openssl rand -hex 32\` makes one); or want certificates of clients: \`tls: { cert, key, clientCa }\`. Or listen`;
+}
+
+/** @param hint what can be done, up to where to listen instead */
+function refuseOpen(address: ListenAddress, refuse: Refuse | undefined, hint = 'Listen'): void {
   refuse?.(
     `${formatAddress(address)} can be reached from other machines, which could then call your services as you.`,
-    `Listen on \`localhost:${address.port}\`; or, if everybody who gets there may, say so: \`gate: { allowUnauthenticatedClients: true }\` (--allow-unauthenticated-clients).`,
+    `${hint} on \`localhost:${address.port}\`; or, if everybody who gets there may, say so: \`gate: { allowUnauthenticatedClients: true }\` (--allow-unauthenticated-clients).`,
   );
 }

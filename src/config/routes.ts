@@ -1,3 +1,4 @@
+import { OWN_PATH } from '../own-path.ts';
 import { formatListener, isLoopbackAddress, overlap } from './address.ts';
 import type { ListenerConfig, LocalizeConfig, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
@@ -53,10 +54,16 @@ function readMatch(draft: DraftRoute, at: Path, refuseAt: RefuseAt): Match | und
     return refuseAt(at)('This route has neither a path nor a host.', 'For everything there is: `path: /`.');
   }
   const pathText = hasPath ? draft.path : '/';
-  const path = pathText === undefined ? undefined : parsePath(pathText, refuseAt([...at, 'path']));
+  const path = pathText === undefined ? undefined : parseRoutePath(pathText, refuseAt([...at, 'path']));
   const host = draft.host === undefined ? undefined : parseHostName(draft.host, refuseAt([...at, 'host']));
   if (path === undefined || (hasHost && host === undefined)) return undefined;
   return { name: host === undefined ? path : host + (path === '/' ? '' : path), path, host };
+}
+
+function parseRoutePath(text: string, refuse: Refuse): string | undefined {
+  const path = parsePath(text, refuse);
+  if (path !== OWN_PATH && !path?.startsWith(`${OWN_PATH}/`)) return path;
+  return refuse(`The path ${OWN_PATH} and all below it is the proxy's own.`, 'Take another one.');
 }
 
 /** Where a route leads, and how. Reads on after a mistake, to find all of them. */

@@ -38,7 +38,7 @@ const gate = settings({
     .boolean({ error: 'true or false' })
     .meta({
       description:
-        'Lets the proxy listen beyond this machine, where everybody who reaches it calls your services with your identity.',
+        'Lets the proxy listen beyond this machine without a client secret or mutual TLS: everybody who reaches it calls your services with your identity.',
       default: false,
     })
     .optional(),

@@ -117,9 +117,14 @@ function describeValue(
   if (value === null) return { message: `${name} has no value.`, hint: `It is ${expected}.` };
   const meant = typeof value === 'string' ? findMeant(value, issue) : undefined;
   return {
-    message: `${name} has to be ${expected}; this is ${describe(value)}.`,
+    message: `${name} has to be ${expected}; this is ${isSecretPlace(path) ? `a ${typeof value}` : describe(value)}.`,
     hint: meant === undefined ? undefined : `Did you mean \`${meant}\`?`,
   };
+}
+
+/** Whether a number there may be the secret itself, which is not to be shown. */
+function isSecretPlace(path: Path): boolean {
+  return path.at(-1) === 'clientSecret';
 }
 
 function nameOf(path: Path): string {

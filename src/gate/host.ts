@@ -25,6 +25,12 @@ export function parseAuthority(value: string): Authority | undefined {
   return { name: bracketed[1].toLowerCase(), port: bracketed[2] ?? '' };
 }
 
+/** `host[:port]` as `parseAuthority` reads it. */
+export function formatAuthority({ name, port }: Authority): string {
+  const host = name.includes(':') ? `[${name}]` : name;
+  return port === '' ? host : `${host}:${port}`;
+}
+
 /** Whether a host name can only mean this machine: `localhost`, anything below it (RFC 6761, 6.3), 127.0.0.0/8, `::1`. */
 export function isLoopbackName(name: string): boolean {
   return isLoopbackHost(name) || name.endsWith('.localhost');

@@ -31,6 +31,7 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
   lines.push(...retryLines(error));
   const allow = code === 'method_not_allowed' ? RELAYED_METHODS : error.allow;
   if (allow !== undefined) lines.push('Allow', allow);
+  lines.push(...challengeLines(error));
   return { status: error.status, lines, body };
 }
 
@@ -68,17 +69,37 @@ export function toServerOptionsAnswer(): Answer {
  */
 export function toAskAnswer(error: ProxyError, url: string, from: string | undefined): Answer {
   const origin = from === undefined ? undefined : originOf(from);
-  const body = `<!doctype html>
+  const where = origin === undefined ? 'another site' : `<code>${escapeHtml(origin)}</code>`;
+  return toPage(
+    error,
+    'Continue to this private service?',
+    `<p>You came here from ${where}. This address is a local proxy that calls private Google Cloud services <em>with your identity</em>, so it asks before it follows a link from elsewhere.</p>
+<p><a href="${escapeHtml(url)}" rel="noreferrer">Continue to <code>${escapeHtml(url)}</code></a></p>`,
+  );
+}
+
+/**
+ * A page of the proxy's own. It can't be framed, runs no script, loads nothing, is stored nowhere, and its links don't say where they were.
+ * @param error what the page is about; undefined when all is well
+ * @param title a text; `body` is HTML
+ * @param more field lines besides
+ */
+export function toPage(
+  error: ProxyError | undefined,
+  title: string,
+  body: string,
+  more: readonly string[] = [],
+): Answer {
+  const html = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>Continue to this private service?</title>
+<title>${escapeHtml(title)}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:38em;margin:15vh auto;padding:0 1em}a{font-weight:600}code{word-break:break-all}</style>
 </head>
 <body>
-<h1>Continue to this private service?</h1>
-<p>You came here from ${origin === undefined ? 'another site' : `<code>${escapeHtml(origin)}</code>`}. This address is a local proxy that calls private Google Cloud services <em>with your identity</em>, so it asks before it follows a link from elsewhere.</p>
-<p><a href="${escapeHtml(url)}" rel="noreferrer">Continue to <code>${escapeHtml(url)}</code></a></p>
+<h1>${escapeHtml(title)}</h1>
+${body}
 </body>
 </html>
 `;
@@ -91,9 +112,11 @@ export function toAskAnswer(error: ProxyError, url: string, from: string | undef
     'DENY',
     'Referrer-Policy',
     'no-referrer',
-    ...ownLines(error, body),
+    ...ownLines(error, html),
+    ...(error === undefined ? [] : challengeLines(error)),
+    ...more,
   ];
-  return { status: error.status, lines, body };
+  return { status: error?.status ?? 200, lines, body: html };
 }
 
 /** The answer as bytes, for connections that have no response object: a failed parse, CONNECT. Always the last one. */
@@ -118,12 +141,18 @@ function retryLines({ retryAfterMs }: ProxyError): string[] {
   return ['Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))];
 }
 
-function ownLines(error: ProxyError, body: string): string[] {
+/** A 401 has to say how to do better (RFC 9110, section 15.5.2). */
+function challengeLines({ code }: ProxyError): string[] {
+  return code === 'client_not_authenticated' ? ['WWW-Authenticate', 'Bearer realm="gcp-bearer-proxy"'] : [];
+}
+
+function ownLines(error: ProxyError | undefined, body: string): string[] {
+  const status = error === undefined ? '' : `; error=${error.proxyStatus}; details="${error.code}"`;
   return [
     'Content-Length',
     String(Buffer.byteLength(body)),
     'Proxy-Status',
-    `gcp-bearer-proxy; error=${error.proxyStatus}; details="${error.code}"`,
+    `gcp-bearer-proxy${status}`,
     'Cache-Control',
     'no-store',
     'X-Content-Type-Options',
@@ -136,6 +165,7 @@ function originOf(referer: string): string | undefined {
   return url === null || url.origin === 'null' ? undefined : url.origin;
 }
 
-function escapeHtml(text: string): string {
+/** A text as it stands in HTML, within quotes as well. */
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

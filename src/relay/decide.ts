@@ -6,6 +6,7 @@ import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
 import { type ForwardedFacts, toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
+import { type Arriving, meetClient, type OwnPage } from './known-client.ts';
 import { toRewrites } from './localization.ts';
 import {
   type BodyFraming,
@@ -20,7 +21,7 @@ import {
   upgradeOf,
 } from './request-head.ts';
 import { findDenial } from './route-rules.ts';
-import type { Route, Site } from './site.ts';
+import type { ListenerRules, Route, Site } from './site.ts';
 
 /** A request's head as it arrived: all that a decision may rest on. */
 export interface RequestHead {
@@ -35,6 +36,8 @@ export interface RequestHead {
   /** The client's address, for `X-Forwarded-For`. */
   readonly peer: string;
   readonly scheme: 'http' | 'https';
+  /** Which listener it came through: an index of `Site.listeners`. */
+  readonly listener: number;
   /** The shell can hand this request's connection over to another protocol. */
   readonly canUpgrade?: boolean;
 }
@@ -57,6 +60,8 @@ export type Decision =
     }
   /** `OPTIONS *` (RFC 9110, section 9.3.7): about the proxy itself. */
   | { readonly kind: 'server-options' }
+  /** A page of the proxy's own; its link for signing in is used up by being answered. */
+  | { readonly kind: 'own-page'; readonly page: OwnPage }
   | Forward;
 
 /** Go to the route's upstream; the token is added by `composeHead` once it is at hand. */
@@ -91,7 +96,7 @@ export const MAX_HEAD_BYTES = 32_768;
 export const MAX_FIELD_LINES = 256;
 
 /**
- * Decides what happens to a request: gate, target, route, token placement, in this order, so that nothing is asked of
+ * Decides what happens to a request: gate, target, client secret, route, token placement, in this order, so that nothing is asked of
  * Google or an upstream for a request that may not come in. Pure; never throws.
  */
 export function decide(site: Site, head: RequestHead): Decision {
@@ -147,6 +152,23 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     const url = `${head.scheme}://${host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
+  const arriving = { head, facts, target, authority };
+  const { clientSecret } = listenerOf(site, head);
+  if (clientSecret === undefined) return decideRoute(site, arriving, host ?? '');
+  const meeting = meetClient(clientSecret, arriving);
+  if (meeting.kind === 'own-page') return meeting;
+  return decideRoute(site, { ...meeting, target, authority }, host ?? '');
+}
+
+/** What is asked of a request's client. Where that isn't known, nobody gets in. */
+function listenerOf({ listeners }: Site, { listener }: RequestHead): ListenerRules {
+  const rules = listeners[listener];
+  if (rules === undefined) throw new Error('a request of no listener');
+  return rules;
+}
+
+/** Where a request goes that may come in. `host` is `Host` as the client sent it. */
+function decideRoute(site: Site, { head, facts, target, authority }: Arriving, host: string): Decision {
   if (facts.expect !== undefined && facts.expect.toLowerCase() !== '100-continue') {
     throw new ProxyError('expectation_failed', 'The only Expect taken is "100-continue".');
   }
@@ -177,7 +199,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     framing,
     isGrpc: isGrpc(facts),
     upgrade,
-    forwardedHost: host ?? '',
+    forwardedHost: host,
     placement: placeToken(route, facts),
   };
 }

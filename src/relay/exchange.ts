@@ -1,6 +1,7 @@
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
+import type { SignIns } from '../gate/sign-ins.ts';
 import type { ExchangeRecord, Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
 import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
@@ -8,8 +9,10 @@ import type { Client, ClientListener } from './client/client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
 import { toGrpcType } from './grpc.ts';
+import type { OwnPage } from './known-client.ts';
 import type { Load } from './load.ts';
 import { toLocalize } from './localization.ts';
+import { toOwnAnswer } from './own-pages.ts';
 import {
   isRefusal,
   isScreened,
@@ -32,6 +35,8 @@ export interface ExchangeContext {
   readonly observer: Observer | undefined;
   /** All requests in flight. */
   readonly load: Load;
+  /** Links that have signed somebody in; outlives every site. */
+  readonly signIns: SignIns;
   /** Whether the proxy is on its way out: each response then asks its client to close the connection. */
   isDraining(): boolean;
   /** Milliseconds on a monotonic clock. */
@@ -112,6 +117,9 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       case 'server-options':
         this.#answer(toServerOptionsAnswer());
         return;
+      case 'own-page':
+        this.#showOwnPage(decision.page);
+        return;
       case 'forward':
         this.#route = decision.route;
         this.#forward = decision;
@@ -125,6 +133,13 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     const earlyMs = rate?.take(this.#startMs) ?? 0;
     if (rate !== undefined && earlyMs > 0) this.#fail(toRateDenial(name, rate, earlyMs));
     else this.#findToken(forward);
+  }
+
+  #showOwnPage(page: OwnPage): void {
+    const { site, signIns, wallMs } = this.#context;
+    const { answer, error } = toOwnAnswer(page, { site: this.#site ?? site(), signIns, nowMs: wallMs() });
+    this.#error = error;
+    this.#answer(answer);
   }
 
   /** The hot path reads a valid token without waiting; only a route that has none yet gives up its turn. */

@@ -166,7 +166,8 @@ export type CredentialHeader = 'Authorization' | 'X-Serverless-Authorization' | 
 export interface RequestRewrites {
   readonly origin: ((value: string) => string) | undefined;
   readonly referer: ((value: string) => string) | undefined;
-  readonly cookie: ((value: string) => string) | undefined;
+  /** Gives undefined for a line that doesn't go on. */
+  readonly cookie: ((value: string) => string | undefined) | undefined;
 }
 
 /** Everything that is put on a request besides what the client sent. */
@@ -212,7 +213,8 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
     if (remove?.has(name.toLowerCase())) continue;
     if (add.quotaProject !== undefined && name.toLowerCase() === QUOTA_PROJECT) continue;
     const value = lines[i + 1] as string;
-    out.push(name, add.rewrites === undefined ? value : rewrite(role, value, add.rewrites));
+    const rewritten = add.rewrites === undefined ? value : rewrite(role, value, add.rewrites);
+    if (rewritten !== undefined) out.push(name, rewritten);
   }
   for (const text of add.trailing) out.push(text);
   for (const text of add.forwarded) out.push(text);
@@ -223,10 +225,14 @@ export function toUpstreamLines(lines: FieldLines, facts: RequestFacts, add: Req
   return out;
 }
 
-function rewrite(role: Role, value: string, { origin, referer, cookie }: RequestRewrites): string {
+function rewrite(
+  role: Role,
+  value: string,
+  { origin, referer, cookie }: RequestRewrites,
+): string | undefined {
   if (role === Role.origin) return origin?.(value) ?? value;
   if (role === Role.referer) return referer?.(value) ?? value;
-  return role === Role.cookie ? (cookie?.(value) ?? value) : value;
+  return role === Role.cookie && cookie !== undefined ? cookie(value) : value;
 }
 
 const ACCEPTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:;[^,]*)?(?:,|$)/i;

@@ -1,5 +1,6 @@
 import type { TokenSource } from '../auth/token-source.ts';
 import type { ForwardedMode, HeaderMode, LocalizeConfig, TimeoutConfig } from '../config/config.ts';
+import type { ClientSecret } from '../gate/client-secret.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Homeward } from '../routing/homeward.ts';
 import type { RouteTable } from '../routing/table.ts';
@@ -16,11 +17,20 @@ import type { UpgradeCarrier } from './upstream/upgrade.ts';
  */
 export interface Site {
   readonly gate: Gate;
+  /** What each listener asks of its clients; `RequestHead.listener` is an index. */
+  readonly listeners: readonly ListenerRules[];
   readonly routes: RouteTable<Route>;
   /** Finds the way back from upstreams' URLs to this proxy's. */
   readonly homeward: Homeward;
   /** Names of all routes, for the answer to a request that fits none. */
   readonly routeNames: readonly string[];
+  /** Where all routes are on this side, in the order of the configuration. */
+  readonly places: readonly Pick<Route, 'name' | 'host' | 'path'>[];
+}
+
+export interface ListenerRules {
+  /** Has to be known to clients; undefined where it's enough to get there. */
+  readonly clientSecret: ClientSecret | undefined;
 }
 
 /** One route, ready to use. */

@@ -2,7 +2,10 @@ import { Writable } from 'node:stream';
 import type { Io } from '../../src/commands/io.ts';
 
 /** An `Io` that keeps what was written. */
-export function createIo(cwd: string): {
+export function createIo(
+  cwd: string,
+  env: Io['env'] = {},
+): {
   readonly io: Io;
   readonly written: { stdout: string; stderr: string };
 } {
@@ -19,7 +22,7 @@ export function createIo(cwd: string): {
     io: {
       stdout: into('stdout'),
       stderr: into('stderr'),
-      env: {},
+      env,
       cwd,
       terminal: false,
       colour: false,

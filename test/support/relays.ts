@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { toListenerUrl } from '../../src/config/address.ts';
 import type { ListenAddress, ListenerTls, UnixAddress, UpstreamProtocol } from '../../src/config/config.ts';
+import { type ClientSecret, createClientSecret } from '../../src/gate/client-secret.ts';
+import { createSignIns } from '../../src/gate/sign-ins.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
@@ -31,8 +34,14 @@ export interface RelayOptions {
   readonly protocol?: UpstreamProtocol;
   /** What the exchanges know of time; the machine's if left out. */
   readonly clock?: Pick<Clock, 'now'>;
+  /** What clients have to know; none if left out. */
+  readonly clientSecret?: string | undefined;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
+}
+
+function toSecret(text: string | undefined): ClientSecret | undefined {
+  return text === undefined ? undefined : createClientSecret(text, randomBytes(32));
 }
 
 /** A listener with one route at `/` to an upstream: the relay without configuration or credentials around it. */
@@ -48,7 +57,10 @@ export async function startRelay(
   const upgrades = createUpgradeCarrier(upstream);
   const { clock = systemClock } = options;
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));
+  const compiled = {
+    ...site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change })),
+    listeners: [{ clientSecret: toSecret(options.clientSecret) }],
+  };
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
@@ -61,6 +73,7 @@ export async function startRelay(
       },
     },
     load: createLoad(options.maxRequests ?? 1_000),
+    signIns: createSignIns(0),
     isDraining: () => isDraining,
     monotonicMs: () => clock.now().monotonicMs,
     wallMs: () => clock.now().wallMs,

@@ -86,6 +86,8 @@ export function site(...routes: Route[]): Site {
     routes: table,
     homeward: createHomeward(routes, table),
     routeNames: routes.map(({ name }) => name),
+    listeners: [{ clientSecret: undefined }],
+    places: routes,
   };
 }
 
@@ -100,6 +102,7 @@ export function requestHead(change: Partial<RequestHead> = {}): RequestHead {
     lines: ['Host', 'localhost:8080', 'User-Agent', 'curl/8.0', 'Accept', '*/*'],
     peer: '127.0.0.1',
     scheme: 'http',
+    listener: 0,
     ...change,
   };
 }

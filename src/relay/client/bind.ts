@@ -19,11 +19,11 @@ export function bindTcp<S extends Server>(server: S, address: ListenAddress): Pr
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
 /**
- * Binds a server to a Unix socket that only this user can connect to (mode 0600). One that a program which is gone left behind
- * is replaced.
+ * Binds a server to a Unix socket that only this user can connect to (mode 0600), or whom its own mode lets. One that a program
+ * which is gone left behind is replaced.
  * @throws ProxyError `address_in_use`, `address_unavailable`
  */
-export async function bindUnix<S extends Server>(server: S, { path }: UnixAddress): Promise<S> {
+export async function bindUnix<S extends Server>(server: S, { path, mode = 0o600 }: UnixAddress): Promise<S> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new ProxyError('address_unavailable', `Can't listen on unix:${path}: the path is too long.`, {
       hint: `A socket's path may be ${MAX_PATH_BYTES} bytes long here.`,
@@ -32,7 +32,7 @@ export async function bindUnix<S extends Server>(server: S, { path }: UnixAddres
   await removeLeftover(path);
   const listenPrivately = (): void => {
     // From its first moment on: changing the mode afterwards would leave a gap.
-    const before = process.umask(0o177);
+    const before = process.umask(0o777 & ~mode);
     try {
       server.listen({ path });
     } finally {

@@ -30,6 +30,8 @@ export class Http1Client implements Client {
     response: ServerResponse,
     options: {
       readonly scheme: 'http' | 'https';
+      /** Which of the listeners took its connection. */
+      readonly listener: number;
       readonly expectsContinue: boolean;
       /** The connection, where the request is for another protocol on it. */
       readonly connection?: Socket;
@@ -57,6 +59,7 @@ export class Http1Client implements Client {
       http2: undefined,
       peer: request.socket.remoteAddress ?? '',
       scheme: options.scheme,
+      listener: options.listener,
       canUpgrade: options.connection !== undefined,
     };
   }

@@ -8,12 +8,12 @@ import {
 } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
 import { ProxyError } from '../../errors.ts';
 import { toErrorAnswer, toRawResponse } from '../answers.ts';
 import { MAX_HEAD_BYTES } from '../decide.ts';
 import { nextRequestId } from '../exchange.ts';
 import { sendLastWords } from './last-words.ts';
+import type { TlsMaterial } from './tls-material.ts';
 import { handleUpgrades, shouldUpgrade, type UpgradeHandler } from './upgrades.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
@@ -27,7 +27,7 @@ export interface Http1ServerOptions {
   readonly handle: Http1Handler;
   readonly handleUpgrade: UpgradeHandler;
   /** Certificate and key; undefined: clear text. */
-  readonly tls: SecureContextOptions | undefined;
+  readonly tls: TlsMaterial | undefined;
   /** Longest time for a request's head to arrive, and for a TLS handshake. */
   readonly headTimeoutMs: number;
   /** How long an idle connection is kept. */

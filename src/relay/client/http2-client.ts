@@ -39,7 +39,7 @@ export class Http2Client implements Client {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    scheme: 'http' | 'https',
+    { scheme, listener }: Pick<RequestHead, 'scheme' | 'listener'>,
   ) {
     this.#stream = stream;
     this.#isRequestWhole = stream.endAfterHeaders;
@@ -55,6 +55,7 @@ export class Http2Client implements Client {
       http2: { authority: headers[':authority'], hasBody: !stream.endAfterHeaders },
       peer: stream.session?.socket.remoteAddress ?? '',
       scheme,
+      listener,
     };
     // Told by 'close' as well; without a listener it would end the process.
     stream.on('error', () => {});

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { ListenAddress, ListenerConfig, UnixAddress } from '../../config/config.ts';
 import { ProxyError } from '../../errors.ts';
 import { Exchange, type ExchangeContext } from '../exchange.ts';
@@ -12,7 +12,7 @@ import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-serv
 import { Http2Client } from './http2-client.ts';
 import { createHttp2Endpoint, type Http2Endpoint, refuseHttp2 } from './http2-server.ts';
 import { readOpening } from './preface.ts';
-import { readTlsMaterial } from './tls-material.ts';
+import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
@@ -59,11 +59,11 @@ export async function listen(
   const connections = createLoad(options.maxConnections);
   const accepted = createLoad(options.maxConnections + SURPLUS);
   try {
-    for (const configured of listeners) {
+    for (const [listener, configured] of listeners.entries()) {
       const { address, tls } = configured;
       const material = tls && (await readTlsMaterial(tls));
       const create = (): Door => {
-        const door = createDoor(options, { connections, accepted }, material);
+        const door = createDoor(options, { connections, accepted }, { listener, tls: material });
         made.push(door);
         return door;
       };
@@ -138,9 +138,10 @@ function createDoor(
     lingerMs = LINGER_MS,
   }: ListenOptions,
   { connections, accepted }: Loads,
-  tls: SecureContextOptions | undefined,
+  { listener, tls }: { readonly listener: number; readonly tls: TlsMaterial | undefined },
 ): Door {
   const scheme = tls === undefined ? 'http' : 'https';
+  const way = { scheme, listener } as const;
   const sockets = new Set<Socket>();
   const unopened = new Set<Socket>();
   let isClosing = false;
@@ -149,9 +150,9 @@ function createDoor(
   const serve = (client: Client): void => new Exchange(context, client).start();
   const server = createHttp1Server({
     handle: (request, response, expectsContinue) =>
-      serve(new Http1Client(request, response, { scheme, expectsContinue, isDraining, lingerMs })),
+      serve(new Http1Client(request, response, { ...way, expectsContinue, isDraining, lingerMs })),
     handleUpgrade: (request, response, connection, release) => {
-      const options = { scheme, expectsContinue: false, isDraining, lingerMs, connection, release } as const;
+      const options = { ...way, expectsContinue: false, isDraining, lingerMs, connection, release } as const;
       serve(new Http1Client(request, response, options));
     },
     tls,
@@ -160,7 +161,7 @@ function createDoor(
     lingerMs,
   });
   const http2 = createHttp2Endpoint({
-    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, scheme)),
+    handle: (stream, headers, rawHeaders) => serve(new Http2Client(stream, headers, rawHeaders, way)),
     headTimeoutMs,
     keepAliveMs,
   });
@@ -184,6 +185,11 @@ function createDoor(
     return true;
   };
   const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
+    // Node has refused those already; of all there is to get wrong, this is what lets strangers in.
+    if (tls?.requestCert && !socket.authorized) {
+      socket.destroy();
+      return;
+    }
     const isHttp2 = socket.alpnProtocol === 'h2';
     if (!admit(socket)) {
       if (isHttp2) refuseHttp2(socket, lingerMs);

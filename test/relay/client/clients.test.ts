@@ -16,6 +16,7 @@ test('a client of HTTP/1.1 that doesn’t keep up with many pieces is told of on
   const { origin } = await startUpstream(t, async (request, response) => {
     const options = {
       scheme: 'http',
+      listener: 0,
       expectsContinue: false,
       isDraining: () => false,
       lingerMs: 50,
@@ -39,7 +40,7 @@ test('content for a client of HTTP/2 whose stream is over goes nowhere, also wit
   t.after(() => server.close());
   const { promise: tried, resolve } = Promise.withResolvers<unknown>();
   server.on('stream', (stream: ServerHttp2Stream, headers, _flags, raw?: readonly string[]) => {
-    const client = new Http2Client(stream, headers, raw ?? [], 'http');
+    const client = new Http2Client(stream, headers, raw ?? [], { scheme: 'http', listener: 0 });
     if (headers[':path'] === '/') return client.sendAnswer({ status: 204, lines: [], body: '' });
     client.sendHead({ ...OK, lines: ['grpc-status', '0'] });
     stream.close();

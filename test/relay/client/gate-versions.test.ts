@@ -1,44 +1,9 @@
 import assert from 'node:assert/strict';
-import { constants } from 'node:http2';
 import { type TestContext, test } from 'node:test';
 import { connectHttp2, readReply } from '../../support/http2-clients.ts';
 import { startRelay } from '../../support/relays.ts';
-import { exchangeBytes, startUpstream } from '../../support/sockets.ts';
-
-interface Request {
-  readonly method?: string;
-  readonly target?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-interface Outcome {
-  readonly status: number;
-  readonly text: string;
-}
-
-type Speak = (t: TestContext, url: string, request: Request) => Promise<Outcome>;
-
-const overHttp1: Speak = async (_t, url, { method = 'GET', target = '/', headers = {} }) => {
-  const lines = Object.entries({ host: 'localhost', ...headers, connection: 'close' });
-  const text = await exchangeBytes(
-    url,
-    `${method} ${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
-  );
-  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]), text };
-};
-
-const overHttp2: Speak = async (t, url, { method = 'GET', target = '/', headers = {} }) => {
-  const { host = 'localhost', ...others } = headers;
-  const fields = { ':method': method, ':path': target, ':authority': host, ...others };
-  const stream = connectHttp2(t, url).request(fields, { endStream: true });
-  const reply = await readReply(stream).catch(() => undefined);
-  if (reply !== undefined) return { status: reply.status, text: reply.body };
-  // What HTTP/2 itself takes for malformed has no answer but this.
-  assert.equal(stream.rstCode, constants.NGHTTP2_PROTOCOL_ERROR);
-  return { status: 400, text: '' };
-};
-
-const VERSIONS: Readonly<Record<string, Speak>> = { 'HTTP/1.1': overHttp1, 'HTTP/2': overHttp2 };
+import { startUpstream } from '../../support/sockets.ts';
+import { VERSIONS } from '../../support/versions.ts';
 
 async function startCounted(t: TestContext) {
   const seen: string[] = [];

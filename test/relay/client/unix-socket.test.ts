@@ -49,26 +49,46 @@ test('a unix socket is served over both versions of HTTP, to this user alone, an
   await assert.rejects(lstat(path), { code: 'ENOENT' });
 });
 
-test('a unix socket has its mode from its first moment on, whatever the umask, which is left as it was', async (t) => {
-  const before = process.umask(0o000);
-  t.after(() => process.umask(before));
-  const path = await createPath(t);
-  const modes: number[] = [];
-  const watcher = watch(join(path, '..'), () => {
-    try {
-      modes.push(lstatSync(path).mode & 0o777);
-    } catch {
-      // It came and went.
-    }
+for (const [mode, umask] of [
+  [undefined, 0o000],
+  [0o660, 0o000],
+  [0o666, 0o177],
+  [0o620, 0o022],
+] as const) {
+  const wanted = mode ?? 0o600;
+  test(`a unix socket has its mode (0${wanted.toString(8)}) from its first moment on, whatever the umask (0${umask.toString(8)}), which is left as it was`, async (t) => {
+    const before = process.umask(umask);
+    t.after(() => process.umask(before));
+    const path = await createPath(t);
+    const modes: number[] = [];
+    const watcher = watch(join(path, '..'), () => {
+      try {
+        modes.push(lstatSync(path).mode & 0o777);
+      } catch {
+        // It came and went.
+      }
+    });
+    t.after(() => watcher.close());
+    const { origin } = await startEcho(t);
+    const seen = once(watcher, 'change');
+    const starting = startRelay(t, origin, {}, { address: { path, ...(mode && { mode }) } });
+    await seen;
+    await starting;
+    assert.deepEqual([...new Set(modes)], [wanted]);
+    assert.equal(process.umask(), umask);
   });
-  t.after(() => watcher.close());
+}
+
+test('R9: on a unix socket that everybody may open, clients are asked for the secret, in both versions of HTTP', async (t) => {
+  const path = await createPath(t);
   const { origin } = await startEcho(t);
-  const seen = once(watcher, 'change');
-  const starting = startRelay(t, origin, {}, { address: { path } });
-  await seen;
-  await starting;
-  assert.deepEqual([...new Set(modes)], [0o600]);
-  assert.equal(process.umask(), 0o000);
+  const clientSecret = 'a-secret-of-32-characters-or-so!';
+  await startRelay(t, origin, {}, { address: { path, mode: 0o666 }, clientSecret });
+  assert.match(await getThrough(path), /"client_not_authenticated"/);
+  const session = connectHttp2(t, 'http://localhost', { createConnection: () => connect({ path }) });
+  assert.equal((await ask(session, AUTHORITY)).status, 401);
+  const known = { ...AUTHORITY, authorization: `Bearer ${clientSecret}` };
+  assert.equal((await ask(session, known)).body, '<127.0.0.1 localhost>');
 });
 
 test('a socket that a program left behind is replaced', async (t) => {

@@ -1,6 +1,7 @@
 /** A relay with an upstream that answers `fine`, to be run with few file descriptors: says its address. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createSignIns } from '../../../src/gate/sign-ins.ts';
 import { listen } from '../../../src/relay/client/listen.ts';
 import { createLoad } from '../../../src/relay/load.ts';
 import { createTransport } from '../../../src/relay/upstream/transport.ts';
@@ -17,6 +18,7 @@ const listener = await listen([{ address: { host: '127.0.0.1', port: 0 }, tls: u
     site: () => compiled,
     observer: undefined,
     load: createLoad(10_000),
+    signIns: createSignIns(0),
     isDraining: () => false,
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
