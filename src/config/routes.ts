@@ -1,5 +1,6 @@
 import { formatListener, isLoopbackAddress, overlap } from './address.ts';
 import type { ListenerConfig, LocalizeConfig, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
+import { readCors } from './cors.ts';
 import type { Credentials } from './credentials.ts';
 import type { DraftFile, DraftRoute } from './draft.ts';
 import { parseDuration } from './duration.ts';
@@ -72,8 +73,9 @@ function readRest(
   const token = readToken(draft.token, identity, [...path, 'token'], refuseAt);
   const timeout = readTimeout(draft.timeout, [...path, 'timeout'], refuseAt);
   const headers = readHeaderEdits(draft.headers, [...path, 'headers'], refuseAt);
+  const cors = readCors(draft.cors, [...path, 'cors'], refuseAt);
   if (upstream === undefined || credentials === undefined || token === undefined) return undefined;
-  return { upstream, credentials, token, timeout, headers, ...readManner(draft) };
+  return { upstream, credentials, token, timeout, headers, cors, ...readManner(draft) };
 }
 
 type Manner = Pick<

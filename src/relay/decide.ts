@@ -1,6 +1,14 @@
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
-import type { Arrival, Gate } from '../gate/gate.ts';
+import { type Caller, identifyCaller } from '../gate/caller.ts';
+import {
+  CORS_OF_NO_ROUTE,
+  type Preflight,
+  parsePreflight,
+  refuseCrossOrigin,
+  toPreflightLines,
+} from '../gate/cors.ts';
+import type { Arrival, Gate, Verdict } from '../gate/gate.ts';
 import type { Authority } from '../gate/host.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
@@ -45,7 +53,12 @@ export interface Http2Facts {
 }
 
 export type Decision =
-  | { readonly kind: 'answer'; readonly error: ProxyError }
+  | {
+      readonly kind: 'answer';
+      readonly error: ProxyError;
+      /** Who is answered; undefined for whom the gate hasn't let in. */
+      readonly caller: Caller | undefined;
+    }
   /** A page that says where the visitor came from and offers to go on to `url`. */
   | {
       readonly kind: 'ask';
@@ -55,6 +68,8 @@ export type Decision =
     }
   /** `OPTIONS *` (RFC 9110, section 9.3.7): about the proxy itself. */
   | { readonly kind: 'server-options' }
+  /** Yes to what a browser asks for a page before it sends a request. */
+  | { readonly kind: 'preflight'; readonly route: string | undefined; readonly lines: string[] }
   | Forward;
 
 /** Go to the route's upstream; the token is added by `composeHead` once it is at hand. */
@@ -74,6 +89,7 @@ export interface Forward {
   readonly upgrade: UpgradeProtocol | undefined;
   /** `Host` as the client sent it. */
   readonly forwardedHost: string;
+  readonly caller: Caller;
   readonly placement: Placement;
 }
 
@@ -94,17 +110,35 @@ export const MAX_FIELD_LINES = 256;
  */
 export function decide(site: Site, head: RequestHead): Decision {
   try {
-    return decideOrThrow(site, head);
+    const admission = admit(site, head);
+    try {
+      return decideAdmitted(site, head, admission);
+    } catch (error) {
+      return toAnswer(error, admission.caller);
+    }
   } catch (error) {
-    if (error instanceof ProxyError) return { kind: 'answer', error };
-    return {
-      kind: 'answer',
-      error: new ProxyError('internal', 'The request could not be judged.', { cause: error }),
-    };
+    return toAnswer(error, undefined);
   }
 }
 
-function decideOrThrow(site: Site, head: RequestHead): Decision {
+function toAnswer(reason: unknown, caller: Caller | undefined): Decision {
+  const error =
+    reason instanceof ProxyError
+      ? reason
+      : new ProxyError('internal', 'The request could not be judged.', { cause: reason });
+  return { kind: 'answer', error, caller };
+}
+
+/** A request that the gate has let in, or asks about. */
+interface Admission {
+  readonly facts: RequestFacts;
+  readonly host: string | undefined;
+  readonly arrival: Arrival;
+  readonly verdict: Exclude<Verdict, { readonly kind: 'refuse' }>;
+  readonly caller: Caller;
+}
+
+function admit(site: Site, head: RequestHead): Admission {
   if (head.http2 === undefined && (head.httpMajor !== 1 || head.httpMinor > 1)) {
     throw new ProxyError('http_version_not_supported', 'This listener speaks HTTP/1.0, HTTP/1.1 and HTTP/2.');
   }
@@ -117,7 +151,6 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const facts = readRequestFacts(head.lines);
   const host = settleHost(head, facts);
-  const target = parseTarget(head.target);
   const arrival: Arrival = {
     method: head.method,
     scheme: head.scheme,
@@ -130,6 +163,12 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   };
   const verdict = site.gate(arrival);
   if (verdict.kind === 'refuse') throw verdict.error;
+  return { facts, host, arrival, verdict, caller: identifyCaller(facts, head.scheme, verdict.authority) };
+}
+
+function decideAdmitted(site: Site, head: RequestHead, admission: Admission): Decision {
+  const { facts, host, arrival, verdict, caller } = admission;
+  const target = parseTarget(head.target);
   const authority =
     target.authority === undefined
       ? verdict.authority
@@ -145,11 +184,15 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     const url = `${head.scheme}://${host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
+  const route = site.routes(authority.name, target.path);
+  const preflight = parsePreflight(head.method, facts.origin, head.lines);
+  const permission = preflight && permit(preflight, admission, route);
+  if (permission !== undefined) return permission;
   if (facts.expect !== undefined && facts.expect.toLowerCase() !== '100-continue') {
     throw new ProxyError('expectation_failed', 'The only Expect taken is "100-continue".');
   }
-  const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
+  refuseCrossOrigin(caller, arrival, route.cors, route.name);
   const upgrade = upgradeOf(head.method, head.httpMinor, facts);
   return {
     kind: 'forward',
@@ -162,8 +205,26 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     isGrpc: isGrpc(facts),
     upgrade: head.canUpgrade ? upgrade : undefined,
     forwardedHost: host ?? '',
+    caller,
     placement: placeToken(route, facts),
   };
+}
+
+/**
+ * Answers a preflight before anybody is asked for a secret or a token: browsers send neither along. Undefined where the upstream has to.
+ * @throws ProxyError `origin_not_allowed` for what the route doesn't take from the page
+ */
+function permit(
+  preflight: Preflight,
+  { caller, arrival }: Admission,
+  route: Route | undefined,
+): Decision | undefined {
+  const name = route?.name ?? '';
+  const cors = route === undefined ? CORS_OF_NO_ROUTE : route.cors;
+  if (cors.kind === 'proxy')
+    return { kind: 'preflight', route: route?.name, lines: toPreflightLines(preflight, cors, name) };
+  refuseCrossOrigin(caller, arrival, cors, name);
+  return undefined;
 }
 
 function isTooLarge({ target, lines }: RequestHead): boolean {
