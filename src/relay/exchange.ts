@@ -360,8 +360,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       requestId: this.#id(),
       grpcType: toGrpcType({ contentType }),
     });
-    const hasOrigin = findValue(lines, 'origin') !== undefined;
-    this.#answer(toPageAnswer(answer, error, { caller: this.#caller, hasOrigin }));
+    this.#answer(toPageAnswer(answer, error, this.#caller, lines));
   }
 
   #answer(answer: Answer): void {

@@ -291,6 +291,18 @@ test('a refusal says in its reason, too, what to do about it', async (t) => {
   );
 });
 
+test('R6: a refused element is answered with text, of which browsers print the reason', async (t) => {
+  const { url, seen } = await start(t);
+  const marks = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' };
+  const answer = await send(url, '/', 'GET', { host: 'localhost', ...marks, referer: 'http://evil.test/x' });
+  assert.equal(answer.status, 403);
+  assert.equal(answer.headers['content-type'], 'text/plain');
+  assert.equal(answer.headers['x-content-type-options'], undefined);
+  assert.match(String(answer.headers['proxy-status']), /cross_site_request/);
+  assert.match(answer.text, /^gcp-bearer-proxy: .* gate: \{ origins: \["http:\/\/evil\.test"\] \}/);
+  assert.deepEqual([corsOf(answer), seen], [{}, []]);
+});
+
 test('where browsers send no Fetch Metadata, what may be for one varies by Origin', async (t) => {
   const { origin } = await startUpstream(t, (_request, response) => response.end('fine'));
   const yaml = `gate: { hosts: [proxy.internal] }\nroutes: [{ path: /, upstream: "${origin}" }]`;
