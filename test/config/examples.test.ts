@@ -34,6 +34,7 @@ test('there is an example for each way to use it', () => {
     'key-file.yaml',
     'quota-project.yaml',
     'several-services.yaml',
+    'single-page-app.yaml',
     'unix-socket.yaml',
     'web-app.yaml',
   ]);

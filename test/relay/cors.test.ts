@@ -274,6 +274,13 @@ for (const [version, speak] of Object.entries(VERSIONS)) {
     assert.doesNotMatch(seen[0] ?? '', / http:\/\/localhost$/);
     assert.equal(seen[1], `POST / ${ORIGIN}`);
   });
+
+  test(`an upstream that is not shown any origin doesn’t either: ${version}`, async (t) => {
+    const { url, seen } = await start(t, { removeHeaders: new Set(['origin']) });
+    const answer = await speak(t, url, 'POST', { origin: ORIGIN });
+    assert.equal(answer.headers['access-control-allow-origin'], ORIGIN);
+    assert.deepEqual(seen, ['POST / undefined']);
+  });
 }
 
 test('a refusal says in its reason, too, what to do about it', async (t) => {
