@@ -51,18 +51,6 @@ export function createGate(rules: GateRules): Gate {
     return from.scheme === own.scheme && from.port === (own.port || defaultPort(own.scheme));
   };
 
-  /** What to do about a request of another site's page that says no origin: with one, the page may be one of those that may call. */
-  const adviseCrossSite = ({ referer, fetchMode }: Arrival, own: Origin): string => {
-    if (fetchMode === 'navigate') return 'Pages of other sites may link here, but not show this in a frame.';
-    const ask =
-      'let the page ask with CORS, so that it sends an Origin header:  <img crossorigin>, <script crossorigin>, fetch without mode "no-cors"';
-    const from = originOf(referer);
-    if (from !== undefined && isOriginAllowed(from, own))
-      return `${ask.charAt(0).toUpperCase()}${ask.slice(1)}.`;
-    const shown = from === undefined ? 'https://app.example.com' : printable(from);
-    return `If the page is yours, add its origin to the configuration:  gate: { origins: ["${shown}"] }  and ${ask}.`;
-  };
-
   return (arrival) => {
     const { host, origin, fetchSite } = arrival;
     if (host === undefined) return refuse('bad_host', 'The request has no Host header.');
@@ -83,7 +71,7 @@ export function createGate(rules: GateRules): Gate {
     } else if (fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'same-site') {
       // `none` is the user's own doing: an address typed, a bookmark. Unknown values are treated as cross-site.
       if (fetchSite === 'none') return admitted;
-      if (!isWithin(arrival, own)) return crossSite(arrival, authority, adviseCrossSite(arrival, own));
+      if (!isWithin(arrival, own)) return crossSite(arrival, authority, (from) => isOriginAllowed(from, own));
     }
     return admitted;
   };
@@ -95,7 +83,11 @@ function originOf(referer: string | undefined): string | undefined {
   return origin === 'null' ? undefined : origin;
 }
 
-function crossSite(arrival: Arrival, authority: Authority, hint: string): Verdict {
+function crossSite(
+  arrival: Arrival,
+  authority: Authority,
+  isOriginAllowed: (origin: string) => boolean,
+): Verdict {
   if (isVisit(arrival)) {
     const message = 'Another site sent you to this proxy, which would act with your Google identity.';
     return { kind: 'ask', error: new ProxyError('cross_site_request', message), authority };
@@ -103,8 +95,22 @@ function crossSite(arrival: Arrival, authority: Authority, hint: string): Verdic
   return refuse(
     'cross_site_request',
     'A page of another site made this request, which would be sent with your Google identity.',
-    hint,
+    adviseCrossSite(arrival, isOriginAllowed),
   );
+}
+
+/** What to do about a request of a page that doesn't say which: with an origin, it may be one of those that may call. */
+function adviseCrossSite(
+  { referer, fetchMode }: Arrival,
+  isOriginAllowed: (origin: string) => boolean,
+): string {
+  if (fetchMode === 'navigate') return 'Pages of other sites may link here, but not show this in a frame.';
+  const ways = '<img crossorigin>, <script crossorigin>, fetch without mode "no-cors"';
+  const from = originOf(referer);
+  if (from !== undefined && isOriginAllowed(from))
+    return `Let the page ask with CORS, so that it sends an Origin header:  ${ways}.`;
+  const shown = from === undefined ? 'https://app.example.com' : printable(from);
+  return `If the page is yours, add its origin to the configuration:  gate: { origins: ["${shown}"] }  and let it ask with CORS, so that it sends an Origin header:  ${ways}.`;
 }
 
 function refuse(

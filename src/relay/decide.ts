@@ -132,6 +132,7 @@ function toAnswer(reason: unknown, caller: Caller | undefined): Decision {
 /** A request that the gate has let in, or asks about. */
 interface Admission {
   readonly facts: RequestFacts;
+  readonly framing: BodyFraming;
   readonly host: string | undefined;
   readonly arrival: Arrival;
   readonly verdict: Exclude<Verdict, { readonly kind: 'refuse' }>;
@@ -150,6 +151,9 @@ function admit(site: Site, head: RequestHead): Admission {
     throw new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
   }
   const facts = readRequestFacts(head.lines);
+  // Whoever it is from: where it ends has to be beyond doubt, or what follows it is no request.
+  const framing =
+    head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
   const host = settleHost(head, facts);
   const arrival: Arrival = {
     method: head.method,
@@ -163,11 +167,18 @@ function admit(site: Site, head: RequestHead): Admission {
   };
   const verdict = site.gate(arrival);
   if (verdict.kind === 'refuse') throw verdict.error;
-  return { facts, host, arrival, verdict, caller: identifyCaller(facts, head.scheme, verdict.authority) };
+  return {
+    facts,
+    framing,
+    host,
+    arrival,
+    verdict,
+    caller: identifyCaller(facts, head.scheme, verdict.authority),
+  };
 }
 
 function decideAdmitted(site: Site, head: RequestHead, admission: Admission): Decision {
-  const { facts, host, arrival, verdict, caller } = admission;
+  const { facts, framing, host, arrival, verdict, caller } = admission;
   const target = parseTarget(head.target);
   const authority =
     target.authority === undefined
@@ -201,7 +212,7 @@ function decideAdmitted(site: Site, head: RequestHead, admission: Admission): De
     facts,
     localTarget: target.path + target.query,
     target: toUpstreamTarget(route, target.path, target.query),
-    framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
+    framing,
     isGrpc: isGrpc(facts),
     upgrade: head.canUpgrade ? upgrade : undefined,
     forwardedHost: host ?? '',
