@@ -101,9 +101,9 @@ export function refuseCrossOrigin(
   route: string,
 ): void {
   if (cors.kind === 'upstream' || caller.kind === 'program') return;
-  if (cors.kind === 'closed') {
-    if (isFromAnotherPage(caller, request)) throw refuseClosed(caller, route);
-  } else if (caller.kind === 'page' && caller.isForeign) refuseMethod(request.method, cors, route);
+  if (!isFromAnotherPage(caller, request)) return;
+  if (cors.kind === 'closed') throw refuseClosed(caller, route);
+  refuseMethod(request.method, cors, route);
 }
 
 /** What has no `Origin` says by `Sec-Fetch-Site` that a page of another origin made it: an image, a script. A link is no call. */

@@ -1,6 +1,6 @@
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
-import { type Caller, identifyCaller } from '../gate/caller.ts';
+import type { Caller } from '../gate/caller.ts';
 import {
   CORS_OF_NO_ROUTE,
   type Preflight,
@@ -8,9 +8,10 @@ import {
   refuseCrossOrigin,
   toPreflightLines,
 } from '../gate/cors.ts';
-import type { Arrival, Gate, Verdict } from '../gate/gate.ts';
+import type { Arrival, Gate } from '../gate/gate.ts';
 import type { Authority } from '../gate/host.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
+import { type Admission, admit } from './admission.ts';
 import type { FieldLines } from './field-lines.ts';
 import { type ForwardedFacts, toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
@@ -18,10 +19,7 @@ import { toRewrites } from './localization.ts';
 import {
   type BodyFraming,
   type CredentialHeader,
-  framingOf,
-  framingOfStream,
   type RequestFacts,
-  readRequestFacts,
   toTrailingLines,
   toUpstreamLines,
   type UpgradeProtocol,
@@ -99,11 +97,6 @@ export interface Placement {
   readonly keepAuthorization: boolean;
 }
 
-/** Largest request head taken, in bytes. */
-export const MAX_HEAD_BYTES = 32_768;
-/** Most field lines taken; Node itself would silently drop those past its limit. */
-export const MAX_FIELD_LINES = 256;
-
 /**
  * Decides what happens to a request: gate, target, route, token placement, in this order, so that nothing is asked of
  * Google or an upstream for a request that may not come in. Pure; never throws.
@@ -127,54 +120,6 @@ function toAnswer(reason: unknown, caller: Caller | undefined): Decision {
       ? reason
       : new ProxyError('internal', 'The request could not be judged.', { cause: reason });
   return { kind: 'answer', error, caller };
-}
-
-/** A request that the gate has let in, or asks about. */
-interface Admission {
-  readonly facts: RequestFacts;
-  readonly framing: BodyFraming;
-  readonly host: string | undefined;
-  readonly arrival: Arrival;
-  readonly verdict: Exclude<Verdict, { readonly kind: 'refuse' }>;
-  readonly caller: Caller;
-}
-
-function admit(site: Site, head: RequestHead): Admission {
-  if (head.http2 === undefined && (head.httpMajor !== 1 || head.httpMinor > 1)) {
-    throw new ProxyError('http_version_not_supported', 'This listener speaks HTTP/1.0, HTTP/1.1 and HTTP/2.');
-  }
-  if (head.lines.length > MAX_FIELD_LINES * 2) {
-    throw new ProxyError('head_too_large', `The request has more than ${MAX_FIELD_LINES} header lines.`);
-  }
-  // In HTTP/1 its parser counts, line ends and all.
-  if (head.http2 !== undefined && isTooLarge(head)) {
-    throw new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
-  }
-  const facts = readRequestFacts(head.lines);
-  // Whoever it is from: where it ends has to be beyond doubt, or what follows it is no request.
-  const framing =
-    head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
-  const host = settleHost(head, facts);
-  const arrival: Arrival = {
-    method: head.method,
-    scheme: head.scheme,
-    host,
-    origin: facts.origin,
-    fetchSite: facts.fetchSite,
-    fetchMode: facts.fetchMode,
-    fetchDest: facts.fetchDest,
-    referer: facts.referer,
-  };
-  const verdict = site.gate(arrival);
-  if (verdict.kind === 'refuse') throw verdict.error;
-  return {
-    facts,
-    framing,
-    host,
-    arrival,
-    verdict,
-    caller: identifyCaller(facts, head.scheme, verdict.authority),
-  };
 }
 
 function decideAdmitted(site: Site, head: RequestHead, admission: Admission): Decision {
@@ -236,19 +181,6 @@ function permit(
     return { kind: 'preflight', route: route?.name, lines: toPreflightLines(preflight, cors, name) };
   refuseCrossOrigin(caller, arrival, cors, name);
   return undefined;
-}
-
-function isTooLarge({ target, lines }: RequestHead): boolean {
-  let size = target.length;
-  for (const text of lines) size += text.length;
-  return size > MAX_HEAD_BYTES;
-}
-
-/** HTTP/2 has the authority in a field of its own; a `Host` beside it has to say the same (RFC 9113, section 8.3.1). */
-function settleHost({ http2 }: RequestHead, { host }: RequestFacts): string | undefined {
-  if (http2?.authority === undefined) return host;
-  if (host === undefined || host === http2.authority) return http2.authority;
-  throw new ProxyError('bad_host', 'The request has a Host header other than its :authority.');
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute-form target counts, so it has to pass the gate as well. */

@@ -158,7 +158,10 @@ test('a limit of methods holds for requests that browsers send without asking, a
     [PROGRAM, 'POST', false],
   ] as const)
     assert.equal(isRefused(caller, { method }, cors), expected, JSON.stringify([caller, method]));
-  assert.equal(isRefused(PAGE, { method: 'HEAD' }, corsLimits({ methods: ['PUT'] })), true);
+  const writing = corsLimits({ methods: ['PUT'] });
+  assert.equal(isRefused(PAGE, { method: 'HEAD' }, writing), true);
+  assert.equal(isRefused(BROWSER, { fetchSite: 'same-site', fetchMode: 'no-cors' }, writing), true);
+  assert.equal(isRefused(BROWSER, { fetchSite: 'same-origin', fetchMode: 'no-cors' }, writing), false);
 });
 
 test('who asks is told by Origin, by Fetch Metadata, and by where browsers send none', () => {
