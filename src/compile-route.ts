@@ -33,6 +33,7 @@ export function compileRoute(
     forwarded: config.forwarded,
     localize: config.localize,
     presentOrigin: config.presentOrigin,
+    cors: config.cors,
     retry: config.retry,
     transport,
     upgrades,

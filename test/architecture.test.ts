@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<
 > = {
   ground: { code: [], types: [] },
   config: { code: ['ground'], types: [] },
-  gate: { code: ['ground'], types: [] },
+  gate: { code: ['ground'], types: ['config'] },
   routing: { code: ['ground'], types: [] },
   auth: { code: ['ground'], types: ['config'] },
   observe: { code: ['ground'], types: [] },

@@ -137,6 +137,7 @@ function toForward(route: Route, userAgent: string): Forward {
     isGrpc: false,
     upgrade: undefined,
     forwardedHost: host,
+    caller: { kind: 'program' },
     placement: placeToken(route, facts),
   };
 }

@@ -151,6 +151,7 @@ export interface RouteConfig {
   readonly localize: LocalizeConfig;
   /** Present the upstream's own origin in `Origin` and `Referer`, in place of the client's. */
   readonly presentOrigin: boolean;
+  readonly cors: CorsConfig;
   readonly forwarded: ForwardedMode;
   /** Send a request again where that can't make it happen twice. */
   readonly retry: boolean;
@@ -179,6 +180,27 @@ export interface LocalizeConfig {
   /** `Domain`, `Path`, `Secure`, `SameSite` and the name's prefix in `Set-Cookie`, and back in `Cookie`. */
   readonly cookies: boolean;
 }
+
+/** What pages of other origins may do with a route, once the gate has let them in. */
+export type CorsConfig =
+  /** The proxy answers preflights, and says on each response who may read it. */
+  | {
+      readonly kind: 'proxy';
+      /** In capitals; undefined: whichever is asked for. */
+      readonly methods: readonly string[] | undefined;
+      /** Request headers, in lower case; undefined: whichever are asked for. */
+      readonly headers: readonly string[] | undefined;
+      /** Response headers that pages may read, in lower case; undefined: all there are. */
+      readonly exposeHeaders: readonly string[] | undefined;
+      /** Cookies are sent, and what was asked for with them may be read. */
+      readonly credentials: boolean;
+      /** How long browsers may go by the answer to a preflight; 0: they ask each time. */
+      readonly maxAgeMs: number;
+    }
+  /** They may not call at all. */
+  | { readonly kind: 'closed' }
+  /** The upstream's answers to preflights and its own CORS headers are what counts. */
+  | { readonly kind: 'upstream' };
 
 /** What tells the upstream of the client: the `X-Forwarded-*` headers, `Forwarded` (RFC 7239), both or nothing. */
 export type ForwardedMode = 'x-forwarded' | 'forwarded' | 'both' | 'none';

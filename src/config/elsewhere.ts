@@ -27,6 +27,12 @@ const REDIRECTS: Elsewhere = {
 };
 const COOKIES: Elsewhere = { names: ['cookies', 'localize'], advice: 'Write `localize: { cookies: … }`.' };
 const FORWARDED: Elsewhere = { names: ['forwarded'] };
+const GATE_ORIGINS: Elsewhere = { advice: 'Write `gate: { origins: [ … ] }` at the top.' };
+const CORS_HEADERS: Elsewhere = { advice: 'Write `cors: { headers: [ … ] }`.' };
+const EXPOSE_HEADERS: Elsewhere = {
+  names: ['exposeHeaders'],
+  advice: 'Write `cors: { exposeHeaders: [ … ] }`.',
+};
 const WEBSOCKET: Elsewhere = { advice: 'WebSocket works on every route.' };
 const BODY: Elsewhere = { names: ['body'], advice: 'Write `limits: { body: 32MiB }` at a route.' };
 const RATE: Elsewhere = { names: ['rate'], advice: 'Write `limits: { rate: 100/s }` at a route.' };
@@ -54,7 +60,13 @@ const ANYWHERE: Readonly<Record<string, Elsewhere>> = {
   userproject: { names: ['quotaProject'], advice: 'Write `token: { kind: access, quotaProject: … }`.' },
   connect: { advice: 'Write `timeout: { connect: … }`.' },
   idle: { advice: 'Write `timeout: { idle: … }`.' },
-  origins: { advice: 'Write `gate: { origins: [ … ] }` at the top.' },
+  origins: GATE_ORIGINS,
+  alloworigin: GATE_ORIGINS,
+  alloworigins: GATE_ORIGINS,
+  allowedorigins: GATE_ORIGINS,
+  allowheaders: CORS_HEADERS,
+  allowedheaders: CORS_HEADERS,
+  exposedheaders: EXPOSE_HEADERS,
   hosts: { advice: 'Write `gate: { hosts: [ … ] }` at the top.' },
   ca: CA_FILE,
   cafile: CA_FILE,

@@ -139,6 +139,54 @@ const origin = z.enum(['keep', 'upstream'], { error: 'keep or upstream' }).meta(
   default: 'keep',
 });
 
+const corsList = (item: string, items: string, description: string) =>
+  z.array(text(item), { error: items }).describe(description).optional();
+
+const cors = z
+  .union(
+    [
+      z.boolean(),
+      z.literal('upstream'),
+      settings({
+        methods: corsList(
+          'a method such as PUT',
+          'a list of methods',
+          'Methods that pages of other origins may use. Left out: all of them.',
+        ),
+        headers: corsList(
+          'a header name',
+          'a list of header names',
+          'Request headers they may send besides those that need no leave. Left out: all of them.',
+        ),
+        exposeHeaders: corsList(
+          'a header name',
+          'a list of header names',
+          'Response headers they may read besides those that need no leave. Left out: all of them.',
+        ),
+        credentials: z
+          .boolean({ error: 'true or false' })
+          .meta({ description: 'Whether they may send cookies, and read what comes back.', default: true })
+          .optional(),
+        maxAge: duration
+          .meta({
+            description:
+              'How long a browser may go by one answer before it asks again; off: it asks each time. Browsers have a limit of their own, two hours in Chromium.',
+            default: '10m',
+          })
+          .optional(),
+      }),
+    ],
+    {
+      error: 'true, false, upstream, or a map with methods, headers, exposeHeaders, credentials, maxAge',
+    },
+  )
+  .meta({
+    description:
+      "What web pages of other origins may do here, once the gate lets them in: those on localhost, and those of gate.origins. true: whatever the service can do; the proxy answers their preflights, which a private service can't, and puts the CORS headers on each response. A map: the same with limits. false: they may not call. upstream: the service answers preflights itself, and its own CORS headers count.",
+    default: true,
+    examples: [false, 'upstream', { methods: ['GET'], credentials: false }],
+  });
+
 const forwarded = z
   .enum(['x-forwarded', 'forwarded', 'both', 'none'], { error: 'x-forwarded, forwarded, both or none' })
   .meta({
@@ -192,6 +240,7 @@ export const route = settings({
   protocol: protocol.optional(),
   localize: localize.optional(),
   origin: origin.optional(),
+  cors: cors.optional(),
   forwarded: forwarded.optional(),
   retry: z
     .boolean({ error: 'true or false' })

@@ -1,6 +1,7 @@
 import { OWN_PATH } from '../own-path.ts';
 import { formatListener, isLoopbackAddress, overlap } from './address.ts';
 import type { ListenerConfig, LocalizeConfig, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
+import { readCors } from './cors.ts';
 import type { Credentials } from './credentials.ts';
 import type { DraftFile, DraftRoute } from './draft.ts';
 import { parseDuration } from './duration.ts';
@@ -81,8 +82,9 @@ function readRest(
   const rules = readRules(draft, path, refuseAt);
   const timeout = readTimeout(draft.timeout, [...path, 'timeout'], refuseAt);
   const headers = readHeaderEdits(draft.headers, [...path, 'headers'], refuseAt);
+  const cors = readCors(draft.cors, [...path, 'cors'], refuseAt);
   if (upstream === undefined || credentials === undefined || token === undefined) return undefined;
-  return { upstream, credentials, token, ...rules, timeout, headers, ...readManner(draft) };
+  return { upstream, credentials, token, ...rules, timeout, headers, cors, ...readManner(draft) };
 }
 
 type Manner = Pick<

@@ -1,6 +1,8 @@
 import { ProxyError } from '../errors.ts';
+import { isVisit } from './caller.ts';
 import { type Authority, createHostCheck, type HostRules, parseAuthority } from './host.ts';
 import { createOriginCheck, defaultPort, type Origin, parseOrigin } from './origin.ts';
+import { printable } from './printable.ts';
 
 export interface GateRules extends HostRules {
   /** Origins allowed besides loopback ones. */
@@ -42,10 +44,10 @@ export function createGate(rules: GateRules): Gate {
    * To a browser `shop.localhost` and `accounts.localhost` are different sites. A page of one of the proxy's own hosts may lead to another
    * all the same, by a link or a redirect: `Referer` says whose page it was, and no script can put another's there.
    */
-  const isWithin = (arrival: Arrival, own: Omit<Origin, 'name'>): boolean => {
-    const from =
-      arrival.referer === undefined ? undefined : parseOrigin(URL.parse(arrival.referer)?.origin ?? '');
-    if (from === undefined || !isVisit(arrival) || !isHostAllowed(from.name)) return false;
+  const isWithin = (arrival: Arrival, own: Origin): boolean => {
+    if (!isVisit(arrival)) return false;
+    const from = parseOrigin(originOf(arrival.referer) ?? '');
+    if (from === undefined || !isHostAllowed(from.name)) return false;
     return from.scheme === own.scheme && from.port === (own.port || defaultPort(own.scheme));
   };
 
@@ -69,18 +71,23 @@ export function createGate(rules: GateRules): Gate {
     } else if (fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'same-site') {
       // `none` is the user's own doing: an address typed, a bookmark. Unknown values are treated as cross-site.
       if (fetchSite === 'none') return admitted;
-      if (!isWithin(arrival, own)) return crossSite(arrival, authority);
+      if (!isWithin(arrival, own)) return crossSite(arrival, authority, (from) => isOriginAllowed(from, own));
     }
     return admitted;
   };
 }
 
-/** Whether a person goes to a page, rather than a page fetching something. */
-function isVisit({ method, fetchMode, fetchDest }: Arrival): boolean {
-  return (method === 'GET' || method === 'HEAD') && fetchMode === 'navigate' && fetchDest === 'document';
+/** The origin of a `Referer`; undefined where it has none that could be listed. */
+function originOf(referer: string | undefined): string | undefined {
+  const origin = referer === undefined ? undefined : URL.parse(referer)?.origin;
+  return origin === 'null' ? undefined : origin;
 }
 
-function crossSite(arrival: Arrival, authority: Authority): Verdict {
+function crossSite(
+  arrival: Arrival,
+  authority: Authority,
+  isOriginAllowed: (origin: string) => boolean,
+): Verdict {
   if (isVisit(arrival)) {
     const message = 'Another site sent you to this proxy, which would act with your Google identity.';
     return { kind: 'ask', error: new ProxyError('cross_site_request', message), authority };
@@ -88,8 +95,22 @@ function crossSite(arrival: Arrival, authority: Authority): Verdict {
   return refuse(
     'cross_site_request',
     'A page of another site made this request, which would be sent with your Google identity.',
-    'Add the origin of the page to gate.origins in the configuration, and let it call with CORS so that it sends an Origin header.',
+    adviseCrossSite(arrival, isOriginAllowed),
   );
+}
+
+/** What to do about a request of a page that doesn't say which: with an origin, it may be one of those that may call. */
+function adviseCrossSite(
+  { referer, fetchMode }: Arrival,
+  isOriginAllowed: (origin: string) => boolean,
+): string {
+  if (fetchMode === 'navigate') return 'Pages of other sites may link here, but not show this in a frame.';
+  const ways = '<img crossorigin>, <script crossorigin>, fetch without mode "no-cors"';
+  const from = originOf(referer);
+  if (from !== undefined && isOriginAllowed(from))
+    return `Let the page ask with CORS, so that it sends an Origin header:  ${ways}.`;
+  const shown = from === undefined ? 'https://app.example.com' : printable(from);
+  return `If the page is yours, add its origin to the configuration:  gate: { origins: ["${shown}"] }  and let it ask with CORS, so that it sends an Origin header:  ${ways}.`;
 }
 
 function refuse(
@@ -119,9 +140,4 @@ function originRefusal(value: string): [string, string] {
     `The page at origin "${shown}" may not call this proxy.`,
     `If it is yours, add it to the configuration:  gate: { origins: ["${shown}"] }`,
   ];
-}
-
-/** The value with everything but plain visible ASCII replaced, cut to a length fit for a message. */
-function printable(value: string): string {
-  return value.slice(0, 200).replace(/[^\x21-\x7e]|["\\<>]/g, '?');
 }

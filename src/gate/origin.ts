@@ -31,12 +31,7 @@ export function formatOrigin(origin: Origin): string {
  * Makes the check for pages that may call: loopback origins on any port (the local single-page app), those listed, and
  * the proxy's own (`own` is the scheme and `Host` the request came with).
  */
-export function createOriginCheck(
-  allowed: readonly string[],
-): (
-  value: string,
-  own: { readonly scheme: 'http' | 'https'; readonly name: string; readonly port: string },
-) => boolean {
+export function createOriginCheck(allowed: readonly string[]): (value: string, own: Origin) => boolean {
   const listed = new Set(
     allowed.map((value) => {
       const origin = parseOrigin(value);
@@ -48,13 +43,17 @@ export function createOriginCheck(
   return (value, own) => {
     const origin = parseOrigin(value);
     if (origin === undefined) return false;
-    if (isLoopbackName(origin.name) || listed.has(formatOrigin(origin))) return true;
-    return (
-      origin.scheme === own.scheme &&
-      origin.name === own.name &&
-      origin.port === (own.port || defaultPort(own.scheme))
-    );
+    return isLoopbackName(origin.name) || listed.has(formatOrigin(origin)) || isOwnOrigin(origin, own);
   };
+}
+
+/** Whether an origin is the one that a request itself went to: the scheme and `Host` it came with, whose port may be left out. */
+export function isOwnOrigin(origin: Origin, own: Origin): boolean {
+  return (
+    origin.scheme === own.scheme &&
+    origin.name === own.name &&
+    origin.port === (own.port || defaultPort(own.scheme))
+  );
 }
 
 /** The port of a scheme's URLs that name none. */

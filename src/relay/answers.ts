@@ -5,6 +5,8 @@ import { toGrpcMessage, toGrpcStatus } from './grpc.ts';
 /** A complete response made by the proxy itself. */
 export interface Answer {
   readonly status: number;
+  /** What HTTP/1.1 says beside the status; undefined: the usual. */
+  readonly reason?: string | undefined;
   /** Field lines: name, value, name, value. `Content-Length` is among them. */
   readonly lines: string[];
   readonly body: string;
@@ -59,6 +61,11 @@ const RELAYED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 /** The answer to `OPTIONS *`: what the proxy takes at all. */
 export function toServerOptionsAnswer(): Answer {
   return { status: 204, lines: ['Allow', RELAYED_METHODS, 'Cache-Control', 'no-store'], body: '' };
+}
+
+/** Yes to a preflight; `lines` say to what. */
+export function toPreflightAnswer(lines: readonly string[]): Answer {
+  return { status: 204, lines: [...lines], body: '' };
 }
 
 /**

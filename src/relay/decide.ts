@@ -1,8 +1,17 @@
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
+import type { Caller } from '../gate/caller.ts';
+import {
+  CORS_OF_NO_ROUTE,
+  type Preflight,
+  parsePreflight,
+  refuseCrossOrigin,
+  toPreflightLines,
+} from '../gate/cors.ts';
 import type { Arrival, Gate } from '../gate/gate.ts';
 import type { Authority } from '../gate/host.ts';
 import { parseTarget, toUpstreamTarget } from '../routing/target.ts';
+import { type Admission, admit } from './admission.ts';
 import type { FieldLines } from './field-lines.ts';
 import { type ForwardedFacts, toForwardedLines } from './forwarded.ts';
 import { isGrpc } from './grpc.ts';
@@ -11,10 +20,7 @@ import { toRewrites } from './localization.ts';
 import {
   type BodyFraming,
   type CredentialHeader,
-  framingOf,
-  framingOfStream,
   type RequestFacts,
-  readRequestFacts,
   toTrailingLines,
   toUpstreamLines,
   type UpgradeProtocol,
@@ -49,8 +55,14 @@ export interface Http2Facts {
 }
 
 export type Decision =
-  /** `route`: where it was refused by one. */
-  | { readonly kind: 'answer'; readonly error: ProxyError; readonly route?: Route }
+  | {
+      readonly kind: 'answer';
+      readonly error: ProxyError;
+      /** Who is answered; undefined for whom the gate hasn't let in. */
+      readonly caller: Caller | undefined;
+      /** Name of the route that refused it; undefined where none did. */
+      readonly route: string | undefined;
+    }
   /** A page that says where the visitor came from and offers to go on to `url`. */
   | {
       readonly kind: 'ask';
@@ -62,6 +74,8 @@ export type Decision =
   | { readonly kind: 'server-options' }
   /** A page of the proxy's own; its link for signing in is used up by being answered. */
   | { readonly kind: 'own-page'; readonly page: OwnPage }
+  /** Yes to what a browser asks for a page before it sends a request. */
+  | { readonly kind: 'preflight'; readonly route: string | undefined; readonly lines: string[] }
   | Forward;
 
 /** Go to the route's upstream; the token is added by `composeHead` once it is at hand. */
@@ -81,6 +95,7 @@ export interface Forward {
   readonly upgrade: UpgradeProtocol | undefined;
   /** `Host` as the client sent it. */
   readonly forwardedHost: string;
+  readonly caller: Caller;
   readonly placement: Placement;
 }
 
@@ -90,53 +105,34 @@ export interface Placement {
   readonly keepAuthorization: boolean;
 }
 
-/** Largest request head taken, in bytes. */
-export const MAX_HEAD_BYTES = 32_768;
-/** Most field lines taken; Node itself would silently drop those past its limit. */
-export const MAX_FIELD_LINES = 256;
-
 /**
  * Decides what happens to a request: gate, target, client secret, route, token placement, in this order, so that nothing is asked of
  * Google or an upstream for a request that may not come in. Pure; never throws.
  */
 export function decide(site: Site, head: RequestHead): Decision {
   try {
-    return decideOrThrow(site, head);
+    const admission = admit(site, head);
+    try {
+      return decideAdmitted(site, head, admission);
+    } catch (error) {
+      return toAnswer(error, admission.caller);
+    }
   } catch (error) {
-    if (error instanceof ProxyError) return { kind: 'answer', error };
-    return {
-      kind: 'answer',
-      error: new ProxyError('internal', 'The request could not be judged.', { cause: error }),
-    };
+    return toAnswer(error, undefined);
   }
 }
 
-function decideOrThrow(site: Site, head: RequestHead): Decision {
-  if (head.http2 === undefined && (head.httpMajor !== 1 || head.httpMinor > 1)) {
-    throw new ProxyError('http_version_not_supported', 'This listener speaks HTTP/1.0, HTTP/1.1 and HTTP/2.');
-  }
-  if (head.lines.length > MAX_FIELD_LINES * 2) {
-    throw new ProxyError('head_too_large', `The request has more than ${MAX_FIELD_LINES} header lines.`);
-  }
-  // In HTTP/1 its parser counts, line ends and all.
-  if (head.http2 !== undefined && isTooLarge(head)) {
-    throw new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
-  }
-  const facts = readRequestFacts(head.lines);
-  const host = settleHost(head, facts);
+function toAnswer(reason: unknown, caller: Caller | undefined): Decision {
+  const error =
+    reason instanceof ProxyError
+      ? reason
+      : new ProxyError('internal', 'The request could not be judged.', { cause: reason });
+  return { kind: 'answer', error, caller, route: undefined };
+}
+
+function decideAdmitted(site: Site, head: RequestHead, admission: Admission): Decision {
+  const { facts, host, arrival, verdict } = admission;
   const target = parseTarget(head.target);
-  const arrival: Arrival = {
-    method: head.method,
-    scheme: head.scheme,
-    host,
-    origin: facts.origin,
-    fetchSite: facts.fetchSite,
-    fetchMode: facts.fetchMode,
-    fetchDest: facts.fetchDest,
-    referer: facts.referer,
-  };
-  const verdict = site.gate(arrival);
-  if (verdict.kind === 'refuse') throw verdict.error;
   const authority =
     target.authority === undefined
       ? verdict.authority
@@ -152,12 +148,16 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     const url = `${head.scheme}://${host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
+  const route = site.routes(authority.name, target.path);
+  const preflight = parsePreflight(head.method, facts.origin, head.lines);
+  const permission = preflight && permit(preflight, admission, route);
+  if (permission !== undefined) return permission;
   const arriving = { head, facts, target, authority };
   const { clientSecret } = listenerOf(site, head);
-  if (clientSecret === undefined) return decideRoute(site, arriving, host ?? '');
+  if (clientSecret === undefined) return decideRoute(site, arriving, admission, route);
   const meeting = meetClient(clientSecret, arriving);
   if (meeting.kind === 'own-page') return meeting;
-  return decideRoute(site, { ...meeting, target, authority }, host ?? '');
+  return decideRoute(site, { ...meeting, target, authority }, admission, route);
 }
 
 /** What is asked of a request's client. Where that isn't known, nobody gets in. */
@@ -167,17 +167,20 @@ function listenerOf({ listeners }: Site, { listener }: RequestHead): ListenerRul
   return rules;
 }
 
-/** Where a request goes that may come in. `host` is `Host` as the client sent it. */
-function decideRoute(site: Site, { head, facts, target, authority }: Arriving, host: string): Decision {
+/** What becomes of a request that may come in. */
+function decideRoute(
+  site: Site,
+  { head, facts, target, authority }: Arriving,
+  { framing, host, arrival, caller }: Admission,
+  route: Route | undefined,
+): Decision {
   if (facts.expect !== undefined && facts.expect.toLowerCase() !== '100-continue') {
     throw new ProxyError('expectation_failed', 'The only Expect taken is "100-continue".');
   }
-  const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
+  refuseCrossOrigin(caller, arrival, route.cors, route.name);
   const asked = upgradeOf(head.method, head.httpMinor, facts);
   const upgrade = head.canUpgrade ? asked : undefined;
-  const framing =
-    head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
   if (route.rules !== undefined) {
     const error = findDenial(route.name, route.rules, {
       method: head.method,
@@ -187,7 +190,7 @@ function decideRoute(site: Site, { head, facts, target, authority }: Arriving, h
       isUpgrade: upgrade !== undefined,
       bodyBytes: framing === 'length' ? Number(facts.contentLength) : undefined,
     });
-    if (error !== undefined) return { kind: 'answer', error, route };
+    if (error !== undefined) return { kind: 'answer', error, caller, route: route.name };
   }
   return {
     kind: 'forward',
@@ -199,22 +202,27 @@ function decideRoute(site: Site, { head, facts, target, authority }: Arriving, h
     framing,
     isGrpc: isGrpc(facts),
     upgrade,
-    forwardedHost: host,
+    forwardedHost: host ?? '',
+    caller,
     placement: placeToken(route, facts),
   };
 }
 
-function isTooLarge({ target, lines }: RequestHead): boolean {
-  let size = target.length;
-  for (const text of lines) size += text.length;
-  return size > MAX_HEAD_BYTES;
-}
-
-/** HTTP/2 has the authority in a field of its own; a `Host` beside it has to say the same (RFC 9113, section 8.3.1). */
-function settleHost({ http2 }: RequestHead, { host }: RequestFacts): string | undefined {
-  if (http2?.authority === undefined) return host;
-  if (host === undefined || host === http2.authority) return http2.authority;
-  throw new ProxyError('bad_host', 'The request has a Host header other than its :authority.');
+/**
+ * Answers a preflight before anybody is asked for a secret or a token: browsers send neither along. Undefined where the upstream has to.
+ * @throws ProxyError `origin_not_allowed` for what the route doesn't take from the page
+ */
+function permit(
+  preflight: Preflight,
+  { caller, arrival }: Admission,
+  route: Route | undefined,
+): Decision | undefined {
+  const name = route?.name ?? '';
+  const cors = route === undefined ? CORS_OF_NO_ROUTE : route.cors;
+  if (cors.kind === 'proxy')
+    return { kind: 'preflight', route: route?.name, lines: toPreflightLines(preflight, cors, name) };
+  refuseCrossOrigin(caller, arrival, cors, name);
+  return undefined;
 }
 
 /** RFC 9112, section 3.2.2: the authority of an absolute-form target counts, so it has to pass the gate as well. */

@@ -1,10 +1,19 @@
 import type { Diagnosis, Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
+import type { Caller } from '../gate/caller.ts';
+import { toSharedLines, withoutCors } from '../gate/cors-response.ts';
 import type { SignIns } from '../gate/sign-ins.ts';
 import type { ExchangeRecord, Observer } from '../observe/events.ts';
 import { redactTarget } from '../observe/redact.ts';
-import { type Answer, toAskAnswer, toErrorAnswer, toReceivedLine, toServerOptionsAnswer } from './answers.ts';
+import {
+  type Answer,
+  toAskAnswer,
+  toErrorAnswer,
+  toPreflightAnswer,
+  toReceivedLine,
+  toServerOptionsAnswer,
+} from './answers.ts';
 import type { Client, ClientListener } from './client/client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
 import { findValue } from './field-lines.ts';
@@ -13,6 +22,7 @@ import type { OwnPage } from './known-client.ts';
 import type { Load } from './load.ts';
 import { toLocalize } from './localization.ts';
 import { toOwnAnswer } from './own-pages.ts';
+import { toPageAnswer } from './page-answer.ts';
 import {
   isRefusal,
   isScreened,
@@ -23,7 +33,7 @@ import {
 import type { RequestBody } from './request-body.ts';
 import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
 import { toBodyDenial, toRateDenial } from './route-rules.ts';
-import type { Route, Site } from './site.ts';
+import type { Site } from './site.ts';
 import { toTrailers } from './trailers.ts';
 import type { Sending } from './upstream/transport.ts';
 import type { UpgradeReceiver } from './upstream/upgrade.ts';
@@ -62,8 +72,11 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   readonly #client: Client;
   readonly #startMs: number;
   #site: Site | undefined;
-  #route: Route | undefined;
   #forward: Forward | undefined;
+  /** Undefined for whom the gate hasn't let in. */
+  #caller: Caller | undefined;
+  /** The name of the route; undefined while there is none. */
+  #route: string | undefined;
   #token: HeldToken | undefined;
   #sending: Sending | undefined;
   #sentMs: number | undefined;
@@ -97,8 +110,12 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     try {
       this.#client.listen(this);
       this.#site = this.#context.site();
-      if (this.#isCounted) this.#act(decide(this.#site, this.#client.head));
-      else this.#fail(toOverload(load));
+      const decision = decide(this.#site, this.#client.head);
+      if (this.#isCounted || decision.kind !== 'forward') this.#act(decision);
+      else {
+        this.#caller = decision.caller;
+        this.#fail(toOverload(load));
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -107,6 +124,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #act(decision: Decision): void {
     switch (decision.kind) {
       case 'answer':
+        this.#caller = decision.caller;
         this.#route = decision.route;
         this.#fail(decision.error);
         return;
@@ -117,12 +135,17 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       case 'server-options':
         this.#answer(toServerOptionsAnswer());
         return;
+      case 'preflight':
+        this.#route = decision.route;
+        this.#answer(toPreflightAnswer(decision.lines));
+        return;
       case 'own-page':
         this.#showOwnPage(decision.page);
         return;
       case 'forward':
-        this.#route = decision.route;
         this.#forward = decision;
+        this.#caller = decision.caller;
+        this.#route = decision.route.name;
         this.#admit(decision);
     }
   }
@@ -209,7 +232,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#wasAskedOn = true;
     }
     try {
-      this.#client.sendInterim(status, toInterimLines(lines, this.#token?.value, this.#localize()));
+      const kept = toInterimLines(lines, this.#token?.value, this.#localize());
+      this.#client.sendInterim(status, this.#withoutCors(kept));
     } catch {
       // One that can't be put into the client's version of HTTP is left out: it is about a response that still comes.
     }
@@ -222,7 +246,12 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#hasHead = true;
     this.#isSwitched = true;
     this.#client.handOver();
-    return head.lines;
+    return this.#withoutCors(head.lines);
+  }
+
+  /** What is no response yet has none of it, unless the upstream does that on its own. */
+  #withoutCors(lines: readonly string[]): readonly string[] {
+    return this.#forward?.route.cors.kind === 'upstream' ? lines : withoutCors(lines);
   }
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
@@ -277,7 +306,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#client.sendHead({
         status,
         reason: safeReason,
-        lines: head.lines,
+        lines: this.#share(head.lines),
         contentLength: head.contentLength,
       });
     } catch (cause) {
@@ -292,6 +321,11 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       return;
     }
     this.#hasHead = true;
+  }
+
+  #share(lines: string[]): string[] {
+    if (this.#forward === undefined) return lines;
+    return toSharedLines(lines, this.#forward.caller, this.#forward.route.cors);
   }
 
   #localize(): Localize | undefined {
@@ -347,14 +381,14 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#conclude();
       return;
     }
-    const contentType = findValue(this.#client.head.lines, 'content-type');
-    this.#answer(
-      toErrorAnswer(error, {
-        route: this.#route?.name,
-        requestId: this.#id(),
-        grpcType: toGrpcType({ contentType }),
-      }),
-    );
+    const { lines } = this.#client.head;
+    const contentType = findValue(lines, 'content-type');
+    const answer = toErrorAnswer(error, {
+      route: this.#route,
+      requestId: this.#id(),
+      grpcType: toGrpcType({ contentType }),
+    });
+    this.#answer(toPageAnswer(answer, error, this.#caller, lines));
   }
 
   #answer(answer: Answer): void {
@@ -383,7 +417,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       requestId: this.#id(),
       method: head.method,
       target: redactTarget(head.target),
-      route: this.#route?.name,
+      route: this.#route,
       status: sentStatus,
       error: this.#error?.code,
       message: this.#error?.message,

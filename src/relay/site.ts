@@ -1,5 +1,11 @@
 import type { TokenSource } from '../auth/token-source.ts';
-import type { ForwardedMode, HeaderMode, LocalizeConfig, TimeoutConfig } from '../config/config.ts';
+import type {
+  CorsConfig,
+  ForwardedMode,
+  HeaderMode,
+  LocalizeConfig,
+  TimeoutConfig,
+} from '../config/config.ts';
 import type { ClientSecret } from '../gate/client-secret.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Homeward } from '../routing/homeward.ts';
@@ -60,6 +66,8 @@ export interface Route extends PathMapping {
   readonly localize: LocalizeConfig;
   /** Show the upstream its own origin in `Origin` and `Referer`. */
   readonly presentOrigin: boolean;
+  /** What pages of other origins may do. */
+  readonly cors: CorsConfig;
   /** Whether a request may be sent again where that can't make it happen twice. */
   readonly retry: boolean;
   readonly transport: Transport;

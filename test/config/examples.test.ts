@@ -36,6 +36,7 @@ test('there is an example for each way to use it', () => {
     'lan.yaml',
     'quota-project.yaml',
     'several-services.yaml',
+    'single-page-app.yaml',
     'unix-socket.yaml',
     'web-app.yaml',
   ]);

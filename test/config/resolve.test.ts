@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { ListenAddress, ListenerConfig } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { ProxyError } from '../../src/errors.ts';
+import { corsLimits } from '../support/sites.ts';
 import { createFolder, resolveFile } from './resolve-file.ts';
 
 const ROUTES = 'routes:\n  - path: /orders\n    upstream: https://orders-abc123-an.a.run.app\n';
@@ -41,6 +42,7 @@ test('the smallest file gets every default', async (t) => {
         protocol: 'auto',
         localize: { redirects: true, cookies: true },
         presentOrigin: false,
+        cors: corsLimits(),
         forwarded: 'x-forwarded',
         retry: true,
       },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { RouteConfig } from '../../src/config/config.ts';
+import { corsLimits } from '../support/sites.ts';
 import { resolveFile } from './resolve-file.ts';
 
 async function resolveRoute(t: TestContext, lines: string): Promise<RouteConfig> {
@@ -234,6 +235,31 @@ for (const [written, localize] of [
   test(`localize: ${written} is ${JSON.stringify(localize)}`, async (t) => {
     const route = await resolveRoute(t, `path: /, ${ORDERS}, localize: ${written}`);
     assert.deepEqual(route.localize, localize);
+  });
+}
+
+for (const [written, cors] of [
+  ['true', corsLimits()],
+  ['{}', corsLimits()],
+  ['false', { kind: 'closed' }],
+  ['upstream', { kind: 'upstream' }],
+  [
+    '{ methods: [GET, PUT, GET], headers: [X-A, x-a], exposeHeaders: [ETag], credentials: false, maxAge: 5m }',
+    corsLimits({
+      methods: ['GET', 'PUT'],
+      headers: ['x-a'],
+      exposeHeaders: ['etag'],
+      credentials: false,
+      maxAgeMs: 300_000,
+    }),
+  ],
+  [
+    '{ methods: [], exposeHeaders: [], maxAge: off }',
+    corsLimits({ methods: [], exposeHeaders: [], maxAgeMs: 0 }),
+  ],
+] as const) {
+  test(`cors: ${written} is understood`, async (t) => {
+    assert.deepEqual((await resolveRoute(t, `path: /, ${ORDERS}, cors: ${written}`)).cors, cors);
   });
 }
 

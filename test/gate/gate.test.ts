@@ -168,3 +168,25 @@ test('R6: a link or redirect from one of the proxy’s own hosts to another is l
   const origin = 'https://evil.com';
   assert.equal(codeOf({ ...visit, origin, referer: 'http://localhost:8080/' }), 'origin_not_allowed');
 });
+
+test('R6: what a page of another site asks for without an origin is refused with what would help: a line, or CORS', () => {
+  const image = { fetchSite: 'cross-site', fetchMode: 'no-cors', fetchDest: 'image' };
+  const hintOf = (headers: Partial<Arrival>) => {
+    const verdict = arrive({ ...image, ...headers });
+    return verdict.kind === 'refuse' ? (verdict.error.hint ?? '') : '';
+  };
+  const asks = /sends an Origin header: {2}<img crossorigin>/;
+  for (const [referer, line] of [
+    ['https://my.test/a?b', /gate: \{ origins: \["https:\/\/my\.test"\] \}/],
+    [undefined, /gate: \{ origins: \["https:\/\/app\.example\.com"\] \}/],
+    ['data:x', /gate: \{ origins: \["https:\/\/app\.example\.com"\] \}/],
+  ] as const) {
+    assert.match(hintOf({ referer }), line);
+    assert.match(hintOf({ referer }), asks);
+  }
+  for (const referer of ['http://localhost:3000/', 'https://app.example.com/x']) {
+    assert.doesNotMatch(hintOf({ referer }), /gate:/);
+    assert.match(hintOf({ referer }), asks);
+  }
+  assert.match(hintOf({ fetchMode: 'navigate', fetchDest: 'iframe' }), /not show this in a frame/);
+});

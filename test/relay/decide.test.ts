@@ -163,3 +163,25 @@ test('R6: the page that asks a visitor leads back to the same target on the same
   assert.equal(decision.url, 'http://localhost:8080//evil.com/x?y');
   assert.equal(decision.from, 'https://chat.example/');
 });
+
+test('a preflight is judged before client, route and token are, and after the gate and the framing', () => {
+  const untouchable = route({
+    path: '/orders',
+    tokens: {
+      ...staticTokens('x'),
+      current: () => assert.fail('asked for a token'),
+      obtain: () => assert.fail('asked for a token'),
+    },
+  });
+  const lines = [...HOST, 'Origin', 'http://localhost:3000', 'Access-Control-Request-Method', 'PUT'];
+  const kindOf = (change: Partial<RequestHead> = {}) =>
+    codeOf({ method: 'OPTIONS', lines, ...change }, untouchable);
+  for (const target of ['/orders/7', '/nowhere', '/orders?x'])
+    assert.equal(kindOf({ target }), 'preflight', target);
+  assert.equal(kindOf({ target: '/a/..' }), 'bad_path');
+  assert.equal(kindOf({ target: '*' }), 'server-options');
+  assert.equal(kindOf({ lines: lines.with(3, 'http://evil.test') }), 'origin_not_allowed');
+  assert.equal(kindOf({ lines: lines.with(1, 'evil.test') }), 'host_not_allowed');
+  assert.equal(kindOf({ lines: [...lines, 'Transfer-Encoding', 'gzip'] }), 'transfer_coding_not_supported');
+  assert.equal(kindOf({ lines: lines.with(5, 'P UT') }), 'bad_request');
+});

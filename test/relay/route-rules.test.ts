@@ -18,7 +18,7 @@ function judge(target: Route, head: Partial<RequestHead>): ProxyError | undefine
   if (decision.kind === 'forward') return undefined;
   assert.equal(decision.kind, 'answer');
   if (decision.kind !== 'answer') return undefined;
-  assert.equal(decision.route, target, 'the route that refuses is told along with the refusal');
+  assert.equal(decision.route, target.name, 'the route that refuses is told along with the refusal');
   return decision.error;
 }
 

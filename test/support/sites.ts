@@ -1,5 +1,6 @@
 import type { HeldToken, TokenSource } from '../../src/auth/token-source.ts';
 import type { RouteConfig } from '../../src/config/config.ts';
+import type { ProxyCors } from '../../src/gate/cors.ts';
 import { createGate } from '../../src/gate/gate.ts';
 import type { RequestHead } from '../../src/relay/decide.ts';
 import { compileRules } from '../../src/relay/route-rules.ts';
@@ -32,6 +33,19 @@ export function staticTokens(value: string, audience = 'https://upstream.example
   };
 }
 
+/** CORS as the proxy does it where nothing is said, with these limits. */
+export function corsLimits(change: Partial<ProxyCors> = {}): ProxyCors {
+  return {
+    kind: 'proxy',
+    methods: undefined,
+    headers: undefined,
+    exposeHeaders: undefined,
+    credentials: true,
+    maxAgeMs: 600_000,
+    ...change,
+  };
+}
+
 /** A route to `https://upstream.example` at `/`; its transport fails the test that sends anything. */
 export function route(change: Partial<Route> = {}): Route {
   return {
@@ -54,6 +68,7 @@ export function route(change: Partial<Route> = {}): Route {
     forwarded: 'x-forwarded',
     localize: { redirects: true, cookies: true },
     presentOrigin: false,
+    cors: corsLimits(),
     retry: true,
     transport: {
       send: () => {

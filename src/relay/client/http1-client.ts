@@ -128,10 +128,10 @@ export class Http1Client implements Client {
     this.#linger();
   }
 
-  sendAnswer({ status, lines, body }: Answer): void {
+  sendAnswer({ status, reason, lines, body }: Answer): void {
     if (this.#isDraining()) this.#response.shouldKeepAlive = false;
     // With its reason, as Node keeps one that it refused before.
-    this.#response.writeHead(status, STATUS_CODES[status], lines);
+    this.#response.writeHead(status, reason ?? STATUS_CODES[status], lines);
     this.#response.end(body);
     this.#linger();
   }

@@ -9,8 +9,8 @@ import {
 import { createServer as createSecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { ProxyError } from '../../errors.ts';
+import { MAX_HEAD_BYTES } from '../admission.ts';
 import { toErrorAnswer, toRawResponse } from '../answers.ts';
-import { MAX_HEAD_BYTES } from '../decide.ts';
 import { nextRequestId } from '../exchange.ts';
 import { sendLastWords } from './last-words.ts';
 import type { TlsMaterial } from './tls-material.ts';
