@@ -39,10 +39,8 @@ async function everyKind(google: EchoingGoogle): Promise<readonly (readonly [Cre
   } as const;
   return [
     [find('serviceAccount'), ID],
-    [find('serviceAccount'), ACCESS],
     [find('authorizedUser'), ID],
     [find('impersonated'), ID],
-    [find('federatedGithubRunner'), ACCESS],
     [find('workforceUser'), ACCESS],
     [setting.make({ kind: 'metadata', account: 'default' }, { endpoints }), ID],
     [setting.make(federated, { endpoints, env }), ID],
@@ -78,5 +76,5 @@ test('R23: what Google or somebody in its place says about a secret is in no err
       }
     }
   }
-  assert.ok(failures > 100, String(failures));
+  assert.ok(failures > 80, String(failures));
 });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { ServerHttp2Stream } from 'node:http2';
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { startHttp2Upstream } from '../support/http2.ts';
@@ -29,16 +29,30 @@ export async function startLeakyUpstream(t: TestContext): Promise<LeakyUpstream>
   t.after(() => elsewhere.close());
   const place = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`;
   const { origin, server } = await startUpstream(t, (request, response) => behave(request, response, place));
-  server.on('upgrade', ({ headers }: IncomingMessage, socket) => {
+  server.on('upgrade', (request: IncomingMessage, socket) => {
+    const { headers, url = '' } = request;
+    if (/silent|reset|garbage/.test(url)) {
+      behave(request, new ServerResponse(request), place);
+      return;
+    }
     const token = toToken(headers.authorization);
     socket.write(
       `HTTP/1.1 101 ${token}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Token: ${token}\r\nSec-WebSocket-Protocol: ${token}\r\n\r\n`,
     );
-    socket.on('error', () => {}).end();
+    socket.on('error', () => {});
+    if (url.startsWith('/once')) socket.end();
   });
-  const http2 = await startHttp2Upstream(t, (stream, { authorization, 'content-type': type }) => {
-    reflectOverHttp2(stream, toToken(authorization), type ?? 'text/plain');
-  });
+  const http2 = await startHttp2Upstream(
+    t,
+    (stream, { authorization, 'content-type': type, ':path': path }) => {
+      if (path?.startsWith('/silent')) return;
+      if (path?.startsWith('/reset')) {
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+        return;
+      }
+      reflectOverHttp2(stream, toToken(authorization), type ?? 'text/plain');
+    },
+  );
   return { origin, http2Origin: http2.origin, elsewhere: place, visits: () => visits };
 }
 

@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { createEmulator, type Emulator } from '../../src/emulator/emulator.ts';
+import { useEmulator } from '../auth/credentials/setting.ts';
 import { createTestAuthority } from '../support/certificates.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
@@ -14,6 +14,8 @@ import { exchangeBytes, startTlsUpstream } from '../support/sockets.ts';
 import { createFolder, type ReadyLine, send } from '../support/stack.ts';
 import { type LeakyUpstream, startLeakyUpstream } from './leaky-upstream.ts';
 import { assertNoSecret, listSecrets } from './secrets.ts';
+
+const setting = useEmulator({ services: ['hello'] });
 
 /** Something nobody else would write. */
 const canary = (): string => `canary${randomBytes(12).toString('hex')}`;
@@ -31,17 +33,15 @@ process.on('SIGWINCH', () => {
 });
 `;
 
-interface Setting {
+interface Stage {
   readonly dir: string;
-  readonly emulator: Emulator;
   readonly upstream: LeakyUpstream;
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: () => readonly string[];
 }
 
-async function prepare(t: TestContext): Promise<Setting> {
-  const emulator = await createEmulator({ services: ['hello'] });
-  t.after(() => emulator.close());
+async function prepare(t: TestContext): Promise<Stage> {
+  const emulator = setting.google;
   const upstream = await startLeakyUpstream(t);
   const { port } = await startTlsUpstream(t, createTestAuthority().issue(['localhost']), (_, response) =>
     response.end(),
@@ -94,7 +94,7 @@ routes:
   };
   const fixed = [revoked.refresh_token, revoked.client_secret, damaged.private_key, env.A_TOKEN];
   const others = [PROXY_PASSWORD, API_KEY, ...Object.values(CLIENT)];
-  return { dir, emulator, upstream, env, secrets: () => [...listSecrets(emulator), ...fixed, ...others] };
+  return { dir, upstream, env, secrets: () => [...listSecrets(emulator), ...fixed, ...others] };
 }
 
 const BREAKING = ['silent', 'reset', 'garbage', 'bad-length', 'bad-field', 'bad-status'];
@@ -123,7 +123,7 @@ async function exercise(t: TestContext, url: string): Promise<Map<string, string
   answers.set('GET /leaky/cut-off', cutOff.split('\r\n\r\n', 1)[0] ?? '');
   const foreign = `GET /hello${query} HTTP/1.1\r\n${fields}Origin: https://foreign.example\r\n\r\n`;
   answers.set('foreign', await exchangeBytes(url, foreign));
-  for (const target of ['/leaky/', '/stranger', '/tls'])
+  for (const target of ['/leaky/once', '/stranger', '/tls'])
     answers.set(
       `handshake ${target}`,
       await exchangeBytes(url, handshake(target, `Cookie: sid=${CLIENT.cookie}\r\n`)),
@@ -144,7 +144,7 @@ async function readReports(dir: string): Promise<string> {
 }
 
 test('R22, R23: a whole run, a report and a crash show no secret anywhere', async (t) => {
-  const { dir, emulator, upstream, env, secrets } = await prepare(t);
+  const { dir, upstream, env, secrets } = await prepare(t);
   const reports = `--report-on-signal --report-uncaught-exception --report-on-fatalerror --report-directory=${dir}`;
   const NODE_OPTIONS = `${reports} --import=${pathToFileURL(join(dir, CRASH)).href}`;
   const before = await readdir(dir);
@@ -157,13 +157,13 @@ test('R22, R23: a whole run, a report and a crash show no secret anywhere', asyn
   const answers = await exercise(t, addresses[0] ?? '');
   assert.match(answers.get('GET /hello') ?? '', /^HTTP\/1\.1 200 /);
   assert.match(answers.get('GET /impersonated') ?? '', /^HTTP\/1\.1 200 /);
-  assert.match(answers.get('handshake /leaky/') ?? '', /^HTTP\/1\.1 101 /);
+  assert.match(answers.get('handshake /leaky/once') ?? '', /^HTTP\/1\.1 101 /);
   assert.match(answers.get('GET /leaky/200') ?? '', /Set-Cookie: plain=1[\s\S]*X-Plain: kept/);
   for (const path of ['/livez', '/readyz', '/metrics', '/status', '/', '/token', '/debug'])
     answers.set(`admin ${path}`, JSON.stringify(await send(adminUrl ?? '', path)));
   cli.child.kill('SIGUSR2');
   await cli.seen('Node.js report completed');
-  await writeFile(join(dir, 'token.txt'), emulator.mints.at(-1)?.value ?? '');
+  await writeFile(join(dir, 'token.txt'), setting.google.mints.at(-1)?.value ?? '');
   cli.child.kill('SIGWINCH');
   const { code, stdout, stderr } = await cli.ended;
   assert.equal(code, 1);
