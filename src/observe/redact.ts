@@ -1,8 +1,21 @@
+/** Before the `@` of an authority: in the absolute form, in the authority form, and in what looks like one. */
+const USER_INFO = /^([a-z][a-z0-9+.-]*:\/\/|\/\/)?[^/?#]*@/i;
+
 /**
- * A request target fit for a log: the path, and of the query the names only.
+ * A request target fit for a log: the path, and of the query the names only. Who a client says it is, and what is behind
+ * a `#`, have no business in a target and none in a log.
  * `/orders?id=7&user=ann` becomes `/orders?id=…&user=…`.
  */
 export function redactTarget(target: string): string {
+  // The common case costs a look or two.
+  const plain =
+    target.startsWith('/') && !target.startsWith('//') ? target : target.replace(USER_INFO, '$1…@');
+  const hash = plain.indexOf('#');
+  if (hash !== -1) return `${redactQuery(plain.slice(0, hash))}#…`;
+  return redactQuery(plain);
+}
+
+function redactQuery(target: string): string {
   const mark = target.indexOf('?');
   if (mark === -1) return target;
   const query = target.slice(mark + 1);
