@@ -27,9 +27,9 @@ function redactQuery(target: string): string {
   return `${target.slice(0, mark)}?${names.join('&')}`;
 }
 
-/** Anything shaped like a JWT, a Google access token, a refresh token, or the value of a bearer credential. */
+/** Anything shaped like a JWT, a Google access token, a refresh token, a password in a URL, or the value of a bearer credential. */
 const SECRET =
-  /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\bya29\.[\w.-]{10,}|\b1\/\/0[\w-]{10,}|\bGOCSPX-[\w-]+|(?<=\bbearer\s+)[\w.~+/=-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/gi;
+  /\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\bya29\.[\w.-]{10,}|\b1\/\/0[\w-]{10,}|\bGOCSPX-[\w-]+|(?<=:\/\/[^\s/?#@:]*:)[^\s/?#@]+(?=@)|(?<=\bbearer\s+)[\w.~+/=-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/gi;
 
 /** The text with everything that looks like a credential replaced: the last net under messages made by others. */
 export function redactSecrets(text: string): string {
