@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { diagnoseRefusal } from '../../src/auth/refusal.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { redactTarget } from '../../src/observe/redact.ts';
+import { resolveFile } from '../config/resolve-file.ts';
 import { startRelay } from '../support/relays.ts';
 import { staticTokens } from '../support/sites.ts';
 import { exchangeBytes, startUpstream } from '../support/sockets.ts';
@@ -49,6 +50,23 @@ test('R23: an explanation of a refusal quotes no part of a token that the page h
         assert.ok(!JSON.stringify(told).includes(part), JSON.stringify(told));
       }
     }
+  }
+});
+
+test('R23: a mistake in the configuration is shown without the secret beside it', async (t) => {
+  const headers = [
+    `"X-Api Key": "${CANARY}"`,
+    `"X Auth-Token": ${CANARY}`,
+    `Authorization: "${CANARY}"`,
+    `"Own Cookie": ${CANARY}`,
+  ];
+  for (const header of headers) {
+    const yaml = `routes:\n  - { path: /, upstream: "https://a-abc-an.a.run.app", headers: { set: { ${header} } } }\n`;
+    await assert.rejects(resolveFile(t, yaml), ({ message }: Error) => {
+      assert.match(message, /\n {2}2 \| /);
+      assert.ok(!message.includes(CANARY), message);
+      return true;
+    });
   }
 });
 
