@@ -5,24 +5,12 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
 import { assemble } from '../../src/assemble.ts';
-import { TokenInMemory } from '../../src/auth/held-token.ts';
-import { RefreshingTokenSource } from '../../src/auth/refreshing-source.ts';
 import { createTokenCache } from '../../src/auth/token-cache.ts';
 import type { TokenEvent } from '../../src/auth/token-events.ts';
 import { systemClock } from '../../src/clock.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { createProxy, type RunningProxy } from '../../src/proxy.ts';
-import { Http1Client } from '../../src/relay/client/http1-client.ts';
-import { Http2Client } from '../../src/relay/client/http2-client.ts';
-import { Exchange } from '../../src/relay/exchange.ts';
-import { RefusalScreen } from '../../src/relay/refusal-screen.ts';
-import { Breaker } from '../../src/relay/upstream/breaker.ts';
-import { Carriage } from '../../src/relay/upstream/carriage.ts';
-import { Http1Connection } from '../../src/relay/upstream/http1-connection.ts';
-import { Http1Upload } from '../../src/relay/upstream/http1-upload.ts';
-import { Http2Carrier } from '../../src/relay/upstream/http2-carrier.ts';
-import { Http2Connection } from '../../src/relay/upstream/http2-connection.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { useEmulator } from '../auth/credentials/setting.ts';
 import { createTestAuthority } from '../support/certificates.ts';
@@ -41,47 +29,9 @@ import { createFolder } from '../support/stack.ts';
 import { startLeakyUpstream } from './leaky-upstream.ts';
 import { collectTexts } from './object-graph.ts';
 import { assertNoSecret, listSecrets } from './secrets.ts';
+import { watchClasses } from './watched-classes.ts';
 
 const setting = useEmulator();
-
-/** Everything with a life of its own that comes near a token. */
-const CLASSES = [
-  ...[TokenInMemory, RefreshingTokenSource, Exchange, Http1Client, Http2Client, RefusalScreen],
-  ...[Breaker, Carriage, Http1Connection, Http1Upload, Http2Carrier, Http2Connection],
-] as const;
-
-interface Watched {
-  /** Every object of those classes that did anything. */
-  readonly objects: Map<string, Set<object>>;
-  /** Every error one was told. */
-  readonly errors: Set<Error>;
-}
-
-/** Notes whose methods are called, and with which errors. */
-function watchClasses(t: TestContext): Watched {
-  const objects = new Map<string, Set<object>>();
-  const errors = new Set<Error>();
-  for (const { name, prototype } of CLASSES) {
-    const found = new Set<object>();
-    objects.set(name, found);
-    for (const [method, property] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-      const original: unknown = property.value;
-      if (method === 'constructor' || typeof original !== 'function') continue;
-      function watched(this: object, ...args: unknown[]): unknown {
-        found.add(this);
-        for (const arg of args) {
-          if (arg instanceof Error) errors.add(arg);
-          if (typeof arg === 'object' && arg !== null && 'cause' in arg && arg.cause instanceof Error)
-            errors.add(arg.cause);
-        }
-        return Reflect.apply(original as () => unknown, this, args);
-      }
-      Object.defineProperty(prototype, method, { ...property, value: watched });
-      t.after(() => Object.defineProperty(prototype, method, property));
-    }
-  }
-  return { objects, errors };
-}
 
 /** Fails when a look at something shows a secret. */
 function assertOpaque(where: string, value: unknown, secrets: readonly string[]): void {
