@@ -1,4 +1,5 @@
 import { inferAudience, isCloudRunHost, isOAuthClientId } from './auth/audience.ts';
+import { listSecretVariables } from './auth/credentials/child-environment.ts';
 import { createCredentials } from './auth/credentials/index.ts';
 import type { TokenCache } from './auth/token-cache.ts';
 import type { Credential, GoogleEndpoints, TokenRequest, TokenSource } from './auth/token-source.ts';
@@ -54,7 +55,9 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   );
   const emulator = services.length === 0 ? undefined : await startEmulator(services, clock);
   const { tokenTimeoutMs: timeoutMs, universeDomain } = config.google;
-  const common = { env: withoutClientSecrets(config, env), clock, timeoutMs, universeDomain };
+  // The programs that credentials run have no use for what clients have to know.
+  const secretVariables = listSecretVariables(config.listen);
+  const common = { env, secretVariables, clock, timeoutMs, universeDomain };
   const real = createCredentials(config.credentials, { ...common, endpoints: {} });
   const emulated =
     emulator && createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
@@ -90,16 +93,6 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
       await emulator?.close();
     },
   };
-}
-
-/** What credentials see of the environment, and the programs that they run: they have no use for what clients have to know. */
-function withoutClientSecrets({ listen }: Config, env: AssembleOptions['env']): AssembleOptions['env'] {
-  const names = listen.flatMap(({ clientSecret }) =>
-    clientSecret?.kind === 'env' ? [clientSecret.name] : [],
-  );
-  const rest = { ...env };
-  for (const name of ['GBP_CLIENT_SECRET', ...names]) delete rest[name];
-  return rest;
 }
 
 /** What a route's token is asked for; undefined for routes that send none. */

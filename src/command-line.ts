@@ -15,6 +15,8 @@ export async function main(): Promise<void> {
   process.on('warning', ({ name, message }) => {
     if (name !== 'MetadataLookupWarning') process.stderr.write(`${name}: ${redactSecrets(message)}\n`);
   });
+  // The variables hold secrets where the configuration says `env:NAME`; a diagnostic report (--report-on-signal, say) has no need of them.
+  if (process.report !== undefined) process.report.excludeEnv = true;
   process.on('uncaughtException', (error) => {
     process.stderr.write(
       `gcp-bearer-proxy: unexpected error\n${redactSecrets(error.stack ?? error.message)}\n`,

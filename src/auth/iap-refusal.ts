@@ -44,7 +44,10 @@ export function adviseAudience(clientId: string | undefined): string {
   return `token: { kind: id, audience: ${clientId ?? 'CLIENT_ID.apps.googleusercontent.com'} }`;
 }
 
-/** The OAuth client that IAP's page says it expected; nothing else of the page is ever shown. */
+/**
+ * The OAuth client that IAP's page says it expected; nothing else of the page is ever shown. With the project's number in front,
+ * as Google makes them: a part of a token isn't like that.
+ */
 function findExpectedClient(page: string): string | undefined {
-  return /expected value \(([\w-]+\.apps\.googleusercontent\.com)\)/.exec(page)?.[1];
+  return /expected value \((\d{3,20}(?:-[a-z0-9]{1,40})?\.apps\.googleusercontent\.com)\)/.exec(page)?.[1];
 }

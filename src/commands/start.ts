@@ -128,12 +128,9 @@ function toReadyLine(proxy: RunningProxy): object {
   };
 }
 
-/** Node's own debugging prints the headers of every request, tokens included. */
+/** What is known to print tokens was refused; of other sections, and those of later versions of Node, nobody can promise it. */
 function warnOfDebugging(io: Io, log: Log): void {
-  const { NODE_DEBUG, GOOGLE_SDK_NODE_LOGGING } = io.env;
-  if (NODE_DEBUG)
-    log.warn(`NODE_DEBUG=${NODE_DEBUG} is set: Node itself may print request headers with tokens in them.`);
-  if (GOOGLE_SDK_NODE_LOGGING) log.warn('GOOGLE_SDK_NODE_LOGGING is set: the Google library prints tokens.');
+  if (io.env.NODE_DEBUG) log.warn('NODE_DEBUG is set: what Node prints is not looked through for secrets.');
 }
 
 /** Mints that fail are worth a line each; those that succeed only when they end an outage. */

@@ -124,7 +124,7 @@ const SECRETS: readonly RegExp[] = [
   /()(\b1\/\/0[\w-]+|\bAIza[\w-]{30,}|\bGOCSPX-[\w-]+)/g,
   // Where only the place of a secret belongs: anything long that isn't one.
   /(\b(?:key|from)["']?\s{0,20}:\s{0,20}["']?)((?!env:|file:|[$%~./\\]|[a-z]:[/\\])[^\s"',}]{24,})/gi,
-  /((?:private_key|secret|password|refresh_token|access_token|id_token|api[-_]?key|authorization|cookie)(?:\\?["'])?\s{0,20}[:=]\s{0,20})((?!env:[A-Z][A-Z0-9_]*(?![\w-]))[^\s`].*)/gi,
+  /((?:private_key|secret|password|refresh_token|access_token|id_token|api[-_ ]?key|auth-?token|authorization|cookie)(?:\\?["'])?\s{0,20}[:=]\s{0,20})((?!env:[A-Z][A-Z0-9_]*(?![\w-]))[^\s`].*)/gi,
 ];
 
 /** A mistake may well be a secret in the wrong place, and messages end up in logs: stars instead, of the same length. */

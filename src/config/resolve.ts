@@ -15,6 +15,7 @@ import {
   toFlagLayer,
   toGoogleLayer,
 } from './layers.ts';
+import { refuseUnsafeEnvironment } from './unsafe-environment.ts';
 
 export type { ConfigFlags } from './layers.ts';
 
@@ -125,13 +126,4 @@ async function exists(file: string): Promise<boolean> {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     return code !== 'ENOENT' && code !== 'ENOTDIR';
   }
-}
-
-function refuseUnsafeEnvironment(env: Env): void {
-  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return;
-  throw new ProxyError(
-    'unsafe_environment',
-    'NODE_TLS_REJECT_UNAUTHORIZED=0 is set: tokens would go to whoever answers in place of Google.',
-    { hint: 'Unset it. For a certificate authority of your own there is `caFile: FILE` (GBP_CA_FILE).' },
-  );
 }

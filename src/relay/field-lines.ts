@@ -16,6 +16,14 @@ export function rememberByName<T>(find: (lowerName: string) => T): (name: string
   };
 }
 
+/** Whether a field gives the token away. All of a token's characters may stand in a name, too. */
+export function holdsToken(name: string, value: string, token: string): boolean {
+  return (
+    (value.length >= token.length && value.includes(token)) ||
+    (name.length >= token.length && name.includes(token))
+  );
+}
+
 /** Repeated values of one field as one, in order (RFC 9110, section 5.3). */
 export function joinValues(seen: string | undefined, value: string): string {
   return seen === undefined ? value : `${seen}, ${value}`;

@@ -1,4 +1,4 @@
-import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
+import { type FieldLines, holdsToken, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
 import { toTrailerNames } from './trailers.ts';
 
 /** About one connection; and `Alt-Svc`, which names other ways to the upstream (RFC 7838), none of them for our clients. */
@@ -28,7 +28,7 @@ export interface ClientHead {
   readonly lines: string[];
   /** The declared length of the body in bytes; undefined when there is none. */
   readonly contentLength: number | undefined;
-  /** Names of headers dropped because they held the token. */
+  /** Names of headers dropped because they held the token, in words where the name itself did. */
   readonly leaked: readonly string[] | undefined;
 }
 
@@ -54,6 +54,11 @@ export function toClientHead(
   for (let i = 0; i + 1 < rawLines.length; i += 2) {
     const name = rawLines[i] as string;
     const value = rawLines[i + 1] as string;
+    if (token !== undefined && holdsToken(name, value, token)) {
+      leaked ??= [];
+      leaked.push(name.includes(token) ? 'the name of a field' : name);
+      continue;
+    }
     const role = responseRole(name);
     if (role === 'drop') continue;
     if (role === 'connection') {
@@ -68,11 +73,6 @@ export function toClientHead(
       // RFC 9110, section 8.6: no Content-Length in a 1xx or 204 response.
       if (status < 200 || status === 204) continue;
       contentLength = Number(value);
-    }
-    if (token !== undefined && value.length >= token.length && value.includes(token)) {
-      leaked ??= [];
-      leaked.push(name);
-      continue;
     }
     if (role === 'localized' && localize !== undefined) {
       const local = localize(name.toLowerCase(), value);

@@ -1,4 +1,4 @@
-import { type FieldLines, rememberByName } from './field-lines.ts';
+import { type FieldLines, holdsToken, rememberByName } from './field-lines.ts';
 
 /**
  * Fields that mean something else, or something dangerous, when they come behind the content: framing, routing, credentials,
@@ -65,7 +65,7 @@ export function toTrailers(lines: FieldLines, token?: string): readonly string[]
   const kept: string[] = [];
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const [name, value] = [lines[i] as string, lines[i + 1] as string];
-    if (isForbidden(name) || (token !== undefined && value.includes(token))) continue;
+    if ((token !== undefined && holdsToken(name, value, token)) || isForbidden(name)) continue;
     kept.push(name, value);
   }
   return kept;

@@ -27,6 +27,11 @@ test('R23: whatever looks like a credential is taken out of a text', () => {
     assert.match(redacted, /^before (bearer\s+)?\[redacted\] after$/i, secret);
   }
   assert.equal(
+    redactSecrets('HTTPS_PROXY=http://me:pass%40word@proxy.example:3128/ failed'),
+    'HTTPS_PROXY=http://me:[redacted]@proxy.example:3128/ failed',
+  );
+  assert.equal(redactSecrets('at http://localhost:8080/@scope/a'), 'at http://localhost:8080/@scope/a');
+  assert.equal(
     redactSecrets('a plain sentence about a bearer of news'),
     'a plain sentence about a bearer of news',
   );

@@ -11,7 +11,7 @@ export interface TestAuthority {
   /** Its own certificate, in PEM. */
   readonly cert: string;
   /** A server's certificate for these host names; `*.` stands for one label. */
-  issue(hosts: readonly string[]): KeyedCertificate;
+  issue(hosts: readonly string[], options?: { readonly isExpired?: boolean }): KeyedCertificate;
 }
 
 // Object identifiers in DER.
@@ -54,15 +54,23 @@ interface Certificate {
   readonly publicKey: KeyObject;
   readonly signer: KeyObject;
   readonly extensions: readonly Buffer[];
+  readonly ends?: string;
 }
 
-function toPem({ issuer, subject, publicKey, signer, extensions }: Certificate): string {
+function toPem({
+  issuer,
+  subject,
+  publicKey,
+  signer,
+  extensions,
+  ends = '491231235959Z',
+}: Certificate): string {
   const toBeSigned = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))), // version 3
     der(0x02, Buffer.from([1]), randomBytes(8)), // serial number
     ECDSA_WITH_SHA256,
     toName(issuer),
-    sequence(time('240101000000Z'), time('491231235959Z')),
+    sequence(time('240101000000Z'), time(ends)),
     toName(subject),
     toSpki(publicKey),
     der(0xa3, sequence(...extensions)),
@@ -89,12 +97,13 @@ export function createTestAuthority(): TestAuthority {
         extension(SUBJECT_KEY_ID, octets(authorityKeyId)),
       ],
     }),
-    issue(hosts) {
+    issue(hosts, { isExpired = false } = {}) {
       const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const names = hosts.map((host) => der(0x82, Buffer.from(host)));
       const cert = toPem({
         ...base,
         subject: 'gcp-bearer-proxy test server',
+        ...(isExpired && { ends: '240102000000Z' }),
         publicKey,
         extensions: [
           critical(KEY_USAGE, DIGITAL_SIGNATURE),

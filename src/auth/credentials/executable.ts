@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { ProxyError } from '../../errors.ts';
 import { type MintSubject, scrub, toStandingError } from '../failure.ts';
 import { describeRequest } from '../minted.ts';
+import { toChildEnvironment } from './child-environment.ts';
 import { isObject, readText } from './credential-file.ts';
 import type { Federation, SubjectSource } from './federation.ts';
 import type { KindContext } from './kind.ts';
@@ -15,7 +16,7 @@ export interface ExecutableOptions {
   readonly federation: Federation;
   /** The account that will be acted as. */
   readonly account: string | undefined;
-  readonly context: Pick<KindContext, 'env' | 'clock'>;
+  readonly context: Pick<KindContext, 'env' | 'secretVariables' | 'clock'>;
   readonly subject: Pick<MintSubject, 'request' | 'credential'>;
 }
 
@@ -52,7 +53,7 @@ export async function runExecutable(options: ExecutableOptions): Promise<string>
 function run({ executable, federation, account, context, subject }: ExecutableOptions): Promise<string> {
   const [program = '', ...args] = splitCommand(executable.command);
   const env = {
-    ...context.env,
+    ...toChildEnvironment(context),
     GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE: federation.audience,
     GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE: federation.subjectTokenType,
     GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE: '0',

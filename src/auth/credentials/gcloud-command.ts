@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { toChildEnvironment } from './child-environment.ts';
 import type { KindContext } from './kind.ts';
 
 /** One run of gcloud never takes longer. A slow disk and a cold Python take 5 s, Google's answer some more. */
@@ -42,15 +43,16 @@ const SETTINGS: Readonly<Record<string, string>> = {
  */
 export async function runGcloud(
   args: readonly string[],
-  { env, clock }: Pick<KindContext, 'env' | 'clock'>,
+  context: Pick<KindContext, 'env' | 'secretVariables' | 'clock'>,
 ): Promise<GcloudRun> {
+  const { env, clock } = context;
   const program = await findGcloud(env);
   if (program === undefined) return { outcome: 'absent' };
   if (!args.every(isPlain)) return { outcome: 'unsafe' };
   const { file, line } = IS_WINDOWS ? toCmdLine(program, args, env) : { file: program, line: args };
   return new Promise((resolve) => {
     const child = spawn(file, line, {
-      env: { ...env, ...SETTINGS },
+      env: { ...toChildEnvironment(context), ...SETTINGS },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A process group of its own, to be killed as a whole.
       detached: !IS_WINDOWS,

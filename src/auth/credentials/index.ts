@@ -3,6 +3,7 @@ import type { CredentialConfig, CredentialKind } from '../../config/config.ts';
 import { ProxyError } from '../../errors.ts';
 import type { Credential, GoogleEndpoints } from '../token-source.ts';
 import { createAdcCredential } from './adc.ts';
+import { listSecretVariables } from './child-environment.ts';
 import { createFederatedCredential } from './federated.ts';
 import { createGcloudCredential } from './gcloud.ts';
 import { createImpersonateCredential } from './impersonate.ts';
@@ -34,6 +35,8 @@ export interface CredentialsOptions {
   /** Where Google is, for all of these credentials. */
   readonly endpoints: GoogleEndpoints;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Names of variables in there that hold secrets, besides those that these credentials name. */
+  readonly secretVariables?: readonly string[];
   readonly clock: Clock;
   /** Bound for one request to Google; 5 s. */
   readonly timeoutMs?: number;
@@ -50,6 +53,7 @@ export function createCredentials(
   { timeoutMs = 5_000, universeDomain = 'googleapis.com', ...options }: CredentialsOptions,
 ): Record<string, Credential> {
   const made = new Map<string, Credential>();
+  const secretVariables = [...(options.secretVariables ?? []), ...listSecretVariables(configs)];
   const open: string[] = [];
 
   const find = (name: string): Credential => {
@@ -65,7 +69,13 @@ export function createCredentials(
       );
     }
     open.push(name);
-    const credential = create(config.kind, config, { ...options, timeoutMs, universeDomain, find });
+    const credential = create(config.kind, config, {
+      ...options,
+      secretVariables,
+      timeoutMs,
+      universeDomain,
+      find,
+    });
     open.pop();
     made.set(name, credential);
     return credential;

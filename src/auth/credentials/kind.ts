@@ -5,6 +5,8 @@ import type { Credential, GoogleEndpoints } from '../token-source.ts';
 export interface KindContext {
   readonly endpoints: GoogleEndpoints;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Names of the variables in there that hold secrets of ours: programs we start don't get them. */
+  readonly secretVariables?: readonly string[];
   readonly clock: Clock;
   /** Bound for one request to Google. */
   readonly timeoutMs: number;

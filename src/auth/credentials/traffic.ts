@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { Agent } from 'node:https';
 import type { gaxios } from 'google-auth-library';
 import { findForwardProxy, type ProxyEnvironment } from '../../forward-proxy.ts';
 import type { KindContext } from './kind.ts';
@@ -41,6 +42,7 @@ export class Traffic {
     const { env, timeoutMs } = this.#context;
     config.url = this.#locate(url);
     if (!needsAgent(config, env)) delete config.agent;
+    if (config.url.protocol === 'https:') config.agent = toVerifying(config.agent);
     config.signal = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, timeoutMs) : timeoutMs);
     // Nobody asked here ever sends elsewhere, and what is sent is a secret.
     config.redirect = 'manual';
@@ -81,6 +83,23 @@ export function findAnyProxy(env: ProxyEnvironment): string | undefined {
 function needsAgent({ agent, url }: gaxios.GaxiosOptionsPrepared, env: ProxyEnvironment): boolean {
   const isProxying = typeof agent === 'object' && 'proxy' in agent;
   return isProxying ? findForwardProxy(url, env) !== undefined : url.protocol === 'https:';
+}
+
+type Agents = gaxios.GaxiosOptionsPrepared['agent'];
+
+const VERIFYING = new Agent({ rejectUnauthorized: true });
+
+/**
+ * An agent that verifies certificates, the forward proxy's too, whatever becomes of NODE_TLS_REJECT_UNAUTHORIZED: we look at it
+ * at the start, Node with each connection.
+ */
+function toVerifying(agent: Agents): NonNullable<Agents> {
+  if (agent === undefined || typeof agent === 'function') return VERIFYING;
+  for (const name of ['options', 'connectOpts']) {
+    const options: unknown = Reflect.get(agent, name);
+    if (typeof options === 'object' && options !== null) Object.assign(options, { rejectUnauthorized: true });
+  }
+  return agent;
 }
 
 const atHand = new AsyncLocalStorage<Traffic>();

@@ -24,8 +24,9 @@ export interface CarriageContext {
  * not at all while the upstream can't be connected to (R58).
  */
 export class Carriage implements Attempt, Sending {
-  readonly request: UpstreamRequest;
   wantsNewConnection = false;
+  /** Its head has the token in it: in a private field `util.inspect` doesn't see it. */
+  readonly #request: UpstreamRequest;
   readonly #receiver: Receiver;
   readonly #context: CarriageContext;
   readonly #round: number;
@@ -36,17 +37,21 @@ export class Carriage implements Attempt, Sending {
   #isOver = false;
 
   constructor(request: UpstreamRequest, receiver: Receiver, context: CarriageContext) {
-    this.request = request;
+    this.#request = request;
     this.#receiver = receiver;
     this.#context = context;
     this.#round = context.breaker.round;
+  }
+
+  get request(): UpstreamRequest {
+    return this.#request;
   }
 
   /** Sends it, or has it refused once this has returned. */
   start(): void {
     const { breaker, budget } = this.#context;
     budget.onRequest();
-    if (!this.request.mayRetry) this.request.body?.forget();
+    if (!this.#request.mayRetry) this.#request.body?.forget();
     if (!breaker.isClosed) {
       if (!breaker.beginTrial()) {
         this.#refuseLater(breaker.toError());
@@ -103,7 +108,7 @@ export class Carriage implements Attempt, Sending {
   }
 
   #try(): void {
-    const lane = this.#context.laneFor(this.request);
+    const lane = this.#context.laneFor(this.#request);
     if (lane === undefined) {
       this.#refuseLater(new ProxyError('shutting_down', 'The proxy stops.'));
       return;
@@ -115,7 +120,7 @@ export class Carriage implements Attempt, Sending {
   #maySendAgain(failure: AttemptFailure): boolean {
     const { breaker, budget } = this.#context;
     if (this.#attempts === MAX_ATTEMPTS || this.#hasAnswered) return false;
-    if (!breaker.isClosed || !isRetriable(this.request, failure)) return false;
+    if (!breaker.isClosed || !isRetriable(this.#request, failure)) return false;
     return isPassing(failure.reach) || budget.take();
   }
 
@@ -132,7 +137,7 @@ export class Carriage implements Attempt, Sending {
     if (this.#hasAnswered) return;
     this.#hasAnswered = true;
     this.#context.breaker.onUp();
-    this.request.body?.forget();
+    this.#request.body?.forget();
   }
 
   /** Where nothing became known of it. */
@@ -142,7 +147,7 @@ export class Carriage implements Attempt, Sending {
 
   #refuse(error: ProxyError): void {
     this.#isOver = true;
-    this.request.body?.forget();
+    this.#request.body?.forget();
     this.#receiver.onError(error);
   }
 

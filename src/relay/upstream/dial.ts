@@ -34,6 +34,8 @@ export function dial(origin: URL, { session, tunnel, alpn = ['http/1.1'] }: Dial
     servername,
     ALPNProtocols: [...alpn],
     secureContext: shareTrust(),
+    // Said aloud, as otherwise the environment is asked with each connection, and it may change after the start.
+    rejectUnauthorized: true,
     ...resumed,
     ...inside,
   });
