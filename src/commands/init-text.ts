@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { describe, toPlain } from '../discovery/config-text.ts';
+import { describeFound, toPlain } from '../discovery/config-text.ts';
 import type { Discovery } from '../discovery/discover.ts';
 import type { Planned } from '../discovery/plan.ts';
 import type { Io } from './io.ts';
@@ -56,7 +56,7 @@ export function createInitText({ stderr, terminal, colour, env }: Io): InitText 
       const what = planned.length === 0 ? 'no service and no function' : 'nothing to call';
       write(`There is ${what} in the project ${project}${where}.`);
       for (const { found, leftOut } of planned) {
-        write(`  ${describe(found)}: ${toPlain(leftOut?.because ?? '')}.`);
+        write(`  ${describeFound(found)}: ${toPlain(leftOut?.because ?? '')}.`);
         if (leftOut?.hint !== undefined) write(`    ${leftOut.hint}`);
       }
     },

@@ -27,7 +27,6 @@ export function toConfigText(options: ConfigTextOptions): string {
   const others = planned.filter(({ leftOut }) => leftOut !== undefined);
   const lines = [...toHeader(options, routes[0]?.path ?? '/'), ...toCredentials(options), 'routes:'];
   for (const plan of routes) lines.push(...toRoute(plan), '');
-  if (others.length > 0) lines.push('  # Left out:', '');
   for (const plan of others) lines.push(...toRoute(plan), '');
   return `${lines.join('\n').trimEnd()}\n`;
 }
@@ -74,7 +73,8 @@ function toCredentials({ credentials }: ConfigTextOptions): readonly string[] {
 }
 
 function toRoute({ found, path, upstream, leftOut, remarks }: Planned): readonly string[] {
-  const about = [comment(`${describe(found)}${leftOut === undefined ? '' : `: ${leftOut.because}`}.`, '  ')];
+  const about = [comment(`${describeFound(found)}.`, '  ')];
+  if (leftOut !== undefined) about.push(comment(`Left out, as ${leftOut.because}.`, '  '));
   if (leftOut?.hint !== undefined) about.push(comment(`  ${leftOut.hint}`, '  '));
   if (leftOut === undefined) about.push(...remarks.map((remark) => comment(remark, '  ')));
   if (upstream === undefined) return about;
@@ -83,7 +83,7 @@ function toRoute({ found, path, upstream, leftOut, remarks }: Planned): readonly
 }
 
 /** `orders, a function (generation 2) in europe-west1, changed last on 2026-01-31` */
-export function describe({ name, kind, generation, region, updatedOn }: Judged): string {
+export function describeFound({ name, kind, generation, region, updatedOn }: Judged): string {
   const what = generation === undefined ? `a ${kind}` : `a ${kind} (generation ${generation})`;
   const when = updatedOn === undefined ? '' : `, changed last on ${updatedOn}`;
   return toPlain(`${shorten(name)}, ${what} in ${shorten(region)}${when}`);

@@ -40,7 +40,15 @@ export function connectApis(options: ConnectOptions): Connection {
       clock,
     });
     transports.push(transport);
-    return createGoogleApi({ origin, transport, tokens, clock, userAgent, timeoutMs: ANSWER_TIMEOUT_MS });
+    return createGoogleApi({
+      name,
+      origin,
+      transport,
+      tokens,
+      clock,
+      userAgent,
+      timeoutMs: ANSWER_TIMEOUT_MS,
+    });
   };
   return {
     apis: { run: connect('run'), cloudfunctions: connect('cloudfunctions') },

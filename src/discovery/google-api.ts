@@ -5,6 +5,7 @@ import { ProxyError } from '../errors.ts';
 import { findValue } from '../relay/field-lines.ts';
 import { StreamedBody } from '../relay/request-body.ts';
 import type { Sending, Transport } from '../relay/upstream/transport.ts';
+import type { ApiName } from './api-origin.ts';
 import { isJsonObject, type JsonObject } from './json.ts';
 import { ApiRefusal } from './refusal.ts';
 
@@ -19,6 +20,7 @@ export interface GoogleApi {
 }
 
 export interface GoogleApiOptions {
+  readonly name: ApiName;
   readonly origin: URL;
   /** To that origin. */
   readonly transport: Transport;
@@ -50,12 +52,12 @@ interface Answer {
 }
 
 export function createGoogleApi(options: GoogleApiOptions): GoogleApi {
-  const { origin, clock } = options;
+  const { name, origin, clock } = options;
   const ask = async (request: ApiRequest): Promise<JsonObject> => {
     for (let attempt = 1; ; attempt += 1) {
       const answer = await send(request, options);
       if (answer.status === 200) return parseAnswer(answer, origin);
-      const refusal = new ApiRefusal(origin.host, answer.status, parseJson(answer.text));
+      const refusal = new ApiRefusal(name, answer.status, parseJson(answer.text));
       if (!refusal.isTemporary || attempt === MOST_ATTEMPTS) throw refusal;
       await clock.wait(toWaitMs(answer, attempt));
     }

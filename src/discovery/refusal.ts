@@ -1,9 +1,11 @@
 import { ProxyError } from '../errors.ts';
+import type { ApiName } from './api-origin.ts';
 import { isJsonObject, type JsonObject, readObject, readObjects, readText } from './json.ts';
 
 /** What a Google API answered instead of what it was asked for. Its own words are left out, as they may quote anything. */
 export class ApiRefusal extends Error {
-  readonly host: string;
+  /** `run.googleapis.com`: what there is to enable, wherever it was reached. */
+  readonly service: string;
   readonly status: number;
   /** `PERMISSION_DENIED` and so on, where it said. https://google.aip.dev/193 */
   readonly code: string | undefined;
@@ -14,11 +16,11 @@ export class ApiRefusal extends Error {
   /** The permission that is missing. */
   readonly permission: string | undefined;
 
-  constructor(host: string, status: number, body: unknown) {
-    super(`${host} answered ${status}`);
+  constructor(api: ApiName, status: number, body: unknown) {
+    super(`${api} answered ${status}`);
     const error = isJsonObject(body) ? readObject(body, 'error') : {};
     const info = readObjects(error, 'details').find((detail) => readText(detail, 'reason') !== undefined);
-    this.host = host;
+    this.service = `${api}.googleapis.com`;
     this.status = status;
     this.code = readWord(error, 'status', /^[A-Z_]{1,60}$/);
     this.reason = info && readWord(info, 'reason', /^[A-Z_]{1,80}$/);
@@ -63,12 +65,12 @@ type Explanation = readonly [message: string, hint: string | undefined];
 
 /** Google's reasons for refusing, in words. https://cloud.google.com/apis/design/errors, ErrorInfo of google.api */
 const REASONS: Readonly<Record<string, (refusal: ApiRefusal, asked: Asked) => Explanation>> = {
-  SERVICE_DISABLED: ({ host, consumer }, { project }) => [
-    `${host} is not enabled in the project ${consumer ?? project}.`,
-    `gcloud services enable ${host} --project=${consumer ?? project}`,
+  SERVICE_DISABLED: ({ service, consumer }, { project }) => [
+    `${service} is not enabled in the project ${consumer ?? project}.`,
+    `gcloud services enable ${service} --project=${consumer ?? project}`,
   ],
-  BILLING_DISABLED: ({ host, consumer }, { project }) => [
-    `${host} answers nothing, as the project ${consumer ?? project} has no billing account.`,
+  BILLING_DISABLED: ({ service, consumer }, { project }) => [
+    `${service} answers nothing, as the project ${consumer ?? project} has no billing account.`,
     `gcloud billing projects link ${consumer ?? project} --billing-account=ACCOUNT`,
   ],
   CONSUMER_INVALID: (_refusal, { project, identity = 'whoever asks' }) => [
@@ -79,8 +81,8 @@ const REASONS: Readonly<Record<string, (refusal: ApiRefusal, asked: Asked) => Ex
     `Requests are billed to the project ${consumer ?? project}, and whoever asks may not do that.`,
     `gcloud projects add-iam-policy-binding ${consumer ?? project} --member=${member} --role=roles/serviceusage.serviceUsageConsumer`,
   ],
-  ACCESS_TOKEN_SCOPE_INSUFFICIENT: ({ host }) => [
-    `The token lacks a scope that ${host} wants.`,
+  ACCESS_TOKEN_SCOPE_INSUFFICIENT: ({ service }) => [
+    `The token lacks a scope that ${service} wants.`,
     'On a machine of Google Cloud, give it the scope cloud-platform: gcloud compute instances set-service-account NAME --scopes=cloud-platform',
   ],
 };
@@ -92,27 +94,27 @@ export function explainRefusal(refusal: ApiRefusal, asked: Asked): ProxyError {
 }
 
 function explain(refusal: ApiRefusal, asked: Asked): Explanation {
-  const { host, status, reason = '', code, permission } = refusal;
+  const { service, status, reason = '', code, permission } = refusal;
   const known = Object.hasOwn(REASONS, reason) ? REASONS[reason] : undefined;
   if (known !== undefined) return known(refusal, asked);
   const { project, identity = 'whoever asks', member } = asked;
   if (status === 401)
     return [
-      `${host} does not take the token of ${identity}.`,
+      `${service} does not take the token of ${identity}.`,
       'Sign in again: gcloud auth application-default login',
     ];
   if (status === 403) {
     const role =
       ROLES[permission ?? ''] ??
-      (host.startsWith('run') ? 'roles/run.viewer' : 'roles/cloudfunctions.viewer');
+      (service.startsWith('run') ? 'roles/run.viewer' : 'roles/cloudfunctions.viewer');
     return [
-      `${host} lists nothing of the project ${project} to ${identity}: ${permission ?? 'a permission'} is missing, or there is no such project.`,
+      `${service} lists nothing of the project ${project} to ${identity}: ${permission ?? 'a permission'} is missing, or there is no such project.`,
       `gcloud projects add-iam-policy-binding ${project} --member=${member} --role=${role}`,
     ];
   }
-  if (status === 404) return [`There is no project ${project} at ${host}.`, 'gcloud projects list'];
+  if (status === 404) return [`There is no project ${project} at ${service}.`, 'gcloud projects list'];
   const words = code === undefined ? '' : ` ${code}`;
   if (status === 429)
-    return [`${host} answered 429${words}: too many requests for now.`, 'Try again in a minute.'];
-  return [`${host} answered ${status}${words}.`, status >= 500 ? 'Try again in a minute.' : undefined];
+    return [`${service} answered 429${words}: too many requests for now.`, 'Try again in a minute.'];
+  return [`${service} answered ${status}${words}.`, status >= 500 ? 'Try again in a minute.' : undefined];
 }
