@@ -24,7 +24,7 @@ export interface Reason {
 }
 
 /** Where a route can lead to: what `upstream` of a configuration takes, and nothing that needs quotes in YAML. */
-const HOST = /^[a-z0-9.-]+$/;
+const HOST = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 const PATH = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*\/?$/;
 
 /** Says of each what becomes of it, in their order. Routes come to shorter paths than what is left out. */
