@@ -40,6 +40,7 @@ export interface InitOptions {
 /** There is nothing to call. */
 const EXIT_NOTHING = 1;
 const USUAL_FILE = 'proxy.yaml';
+const USUAL_UNIVERSE = 'googleapis.com';
 const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
 
 /**
@@ -61,7 +62,9 @@ export async function runInit(options: InitOptions, io: Io): Promise<number> {
   try {
     const project = await findProject(options.project, credential);
     const tokens = cache.source(credential, { kind: 'access', scopes: [CLOUD_PLATFORM] });
-    return await findAndWrite({ ...options, project, regions, universeDomain, tokens }, io);
+    // What the environment says of certificates it says to `start`, too.
+    const { caFile } = options.caFile === undefined && options.config === undefined ? options : config;
+    return await findAndWrite({ ...options, project, regions, universeDomain, caFile, tokens }, io);
   } finally {
     cache.close();
   }
@@ -105,25 +108,30 @@ async function findAndWrite(search: Search, io: Io): Promise<number> {
 }
 
 function toText(
-  { project, regions, config, credentials = 'default' }: Search,
+  search: Search,
   identity: string | undefined,
   planned: readonly Planned[],
   { unreachable, refused }: Discovery,
 ): string {
-  const command = [
-    'gcp-bearer-proxy init',
-    `--project ${project}`,
-    ...regions.map((region) => `--region ${region}`),
-  ];
+  const { project, config, credentials = 'default', universeDomain, caFile } = search;
   return toConfigText({
     project,
-    command: command.join(' '),
+    command: toCommand(search),
     identity,
     credentials: config === undefined ? undefined : { name: credentials, file: config },
+    universeDomain: universeDomain === USUAL_UNIVERSE ? undefined : universeDomain,
+    caFile,
     planned,
     unreachable,
     refused: refused.map(({ message }) => message),
   });
+}
+
+function toCommand({ project, regions, config, credentials }: Search): string {
+  const flags = [`--project ${project}`, ...regions.map((region) => `--region ${region}`)];
+  if (config !== undefined) flags.push(`--config ${config}`);
+  if (credentials !== undefined) flags.push(`--credentials ${credentials}`);
+  return `gcp-bearer-proxy init ${flags.join(' ')}`;
 }
 
 async function writeConfig(

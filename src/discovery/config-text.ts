@@ -10,6 +10,9 @@ export interface ConfigTextOptions {
   readonly identity: string | undefined;
   /** Where that identity came from, unless it is what the file says: application default credentials. */
   readonly credentials: { readonly name: string; readonly file: string } | undefined;
+  /** What the file has to say of Google and the network, where it isn't the usual. */
+  readonly universeDomain: string | undefined;
+  readonly caFile: string | undefined;
   readonly planned: readonly Planned[];
   readonly unreachable: readonly UnreachableRegion[];
   /** Why an API listed nothing. */
@@ -32,7 +35,7 @@ export function toConfigText(options: ConfigTextOptions): string {
 }
 
 function toHeader(options: ConfigTextOptions, example: string): readonly string[] {
-  const { project, command, identity = 'you', unreachable, refused } = options;
+  const { project, command, identity = 'you', universeDomain, caFile, unreachable, refused } = options;
   const gaps = [
     ...unreachable.map(({ product, region }) => `${product} in ${region} did not answer.`),
     ...refused,
@@ -50,6 +53,9 @@ function toHeader(options: ConfigTextOptions, example: string): readonly string[
       : ['#', '# Not everything was seen:', ...gaps.map((gap) => comment(`  ${gap}`))]),
     '',
     'listen: localhost:8080',
+    // What JSON quotes, YAML reads.
+    ...(universeDomain === undefined ? [] : [`universeDomain: ${JSON.stringify(universeDomain)}`]),
+    ...(caFile === undefined ? [] : [`caFile: ${JSON.stringify(caFile)}`]),
     '',
   ];
 }

@@ -229,6 +229,10 @@ test('init takes the credentials of a configuration, by name', async (t) => {
   assert.equal(code, 0);
   assert.match(stdout, /# Found with the credentials here of mine\.yaml/);
   assert.match(
+    stdout,
+    /\n# {3}gcp-bearer-proxy init --project emulated-project --config mine\.yaml --credentials here\n/,
+  );
+  assert.match(
     (await failure(init(given, { ...options, credentials: 'her' }))).hint ?? '',
     /Did you mean here/,
   );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfigText } from '../../src/config/read.ts';
@@ -42,6 +42,8 @@ const write = (
     command: 'gcp-bearer-proxy init --project my-project',
     identity: 'ann@example.com',
     credentials: undefined,
+    universeDomain: undefined,
+    caFile: undefined,
     planned,
     unreachable: [],
     refused: [],
@@ -171,6 +173,12 @@ test('the file says whose credentials found it, where they are not the ones in i
   );
 });
 
+test('the file says in which universe and by whose certificates, where they are not the usual ones', async (t) => {
+  const change = { universeDomain: 'example-universe.goog', caFile: '/etc/my own.pem' };
+  const { google, caFile } = await resolveFile(t, write(plan(found('orders')), change));
+  assert.deepEqual([google.universeDomain, caFile], ['example-universe.goog', resolve('/etc/my own.pem')]);
+});
+
 /** Names and texts that would like to be something else. */
 const hostile = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
@@ -227,6 +235,7 @@ test('whatever services are called, the file has their routes and nothing else',
         refused: [text],
         unreachable: [{ product: 'Cloud Run', region: text }],
         credentials: { name: text, file: text },
+        caFile: text,
       });
       const issues: Parameters<typeof parseConfigText>[2] = [];
       const { draft } = parseConfigText(content, 'proxy.yaml', issues);
@@ -235,11 +244,13 @@ test('whatever services are called, the file has their routes and nothing else',
         draft.routes,
         wanted.map(({ path, upstream }) => ({ path, upstream })),
       );
-      assert.deepEqual(Object.keys(draft).toSorted(), ['credentials', 'listen', 'routes']);
+      assert.deepEqual(Object.keys(draft).toSorted(), ['caFile', 'credentials', 'listen', 'routes']);
+      assert.equal(draft.caFile, text);
       assert.equal(new Set(planned.map(({ path }) => path)).size, planned.length);
       for (const { upstream = '' } of wanted)
         assert.ok(parseUpstream(upstream, (message) => assert.fail(message)));
-      assert.doesNotMatch(content.replaceAll('\n', ''), /[\p{C}\p{Zl}\p{Zp}]/u);
+      const others = content.replace(`caFile: ${JSON.stringify(text)}`, '').replaceAll('\n', '');
+      assert.doesNotMatch(others, /[\p{C}\p{Zl}\p{Zp}]/u);
     }),
     { numRuns: 300 },
   );
