@@ -6,7 +6,7 @@ import { isProxyError, ProxyError } from './errors.ts';
 import { redactSecrets } from './observe/redact.ts';
 import { readVersion } from './version.ts';
 
-const COMMANDS = ['start', 'check', 'token', 'link', 'emulate', 'schema'] as const;
+const COMMANDS = ['start', 'check', 'token', 'link', 'init', 'emulate', 'schema'] as const;
 
 /** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
 export async function main(): Promise<void> {
@@ -201,6 +201,55 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
       },
     )
     .command(
+      'init',
+      'write proxy.yaml from the services and functions of a project that you may call',
+      (y) =>
+        y
+          .option('project', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'id or number of the project; that of the credentials if left out',
+          })
+          .option('region', {
+            type: 'string',
+            array: true,
+            requiresArg: true,
+            describe: 'only this region; may repeat',
+          })
+          .option('output', {
+            alias: 'o',
+            type: 'string',
+            requiresArg: true,
+            describe: 'file to write, or - for stdout; proxy.yaml if left out',
+          })
+          .option('force', { type: 'boolean', describe: 'write over a file that is there' })
+          .option('json', { type: 'boolean', describe: 'print what was found, and write no file' })
+          .option('config', {
+            alias: 'c',
+            type: 'string',
+            requiresArg: true,
+            describe: 'configuration whose credentials to use, in place of the default ones',
+          })
+          .option('credentials', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'which credentials of that configuration',
+          })
+          .option('ca-file', CA_FILE)
+          .conflicts({ json: ['output', 'force'] })
+          .example('$0 init --project my-project', 'every region')
+          .example('$0 init --project my-project --region europe-west1 -o -', 'one region, on stdout')
+          .epilogue(
+            'Exit codes: 0 there is a route, 1 there is none, 2 a file is there already, 4 credentials.',
+          ),
+      async (argv) => {
+        const { runInit } = await import('./commands/init.ts');
+        const { project, region: regions, output, force = false, json = false } = argv;
+        const { config, credentials, caFile } = argv;
+        code = await runInit({ project, regions, output, force, json, config, credentials, caFile }, io);
+      },
+    )
+    .command(
       'emulate [services..]',
       'private services and Google’s token endpoints, offline',
       (y) =>
@@ -270,6 +319,12 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
   return code;
 }
 
+const CA_FILE = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'PEM file of certificates to trust besides the usual ones',
+} as const;
+
 function withConfigFlags<T>(y: Argv<T>) {
   return y
     .option('config', { alias: 'c', type: 'string', requiresArg: true, describe: 'configuration file' })
@@ -286,11 +341,7 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'port to listen on; 0 for any free one',
     })
     .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of the admin port, or off' })
-    .option('ca-file', {
-      type: 'string',
-      requiresArg: true,
-      describe: 'PEM file of certificates to trust besides the usual ones',
-    })
+    .option('ca-file', CA_FILE)
     .option('client-secret', {
       type: 'string',
       requiresArg: true,
@@ -372,6 +423,9 @@ const FLAGS = [
   'header',
   'dir',
   'output',
+  'project',
+  'region',
+  'force',
   'help',
   'version',
 ] as const;

@@ -76,6 +76,7 @@ export const ERROR_CODES = {
   config_invalid: startUp(3),
   config_not_found: startUp(3),
   unsafe_environment: startUp(3),
+  discovery_failed: startUp(1),
   address_in_use: startUp(5),
   address_unavailable: startUp(1),
 } as const satisfies Record<string, CodeEntry>;

@@ -53,8 +53,12 @@ const MAY_IMPORT: Readonly<
   emulator: { code: ['ground'], types: [] },
   relay: { code: ['ground', 'gate', 'routing', 'auth', 'observe'], types: ['config'] },
   check: { code: ['ground', 'routing', 'auth', 'relay'], types: [] },
+  discovery: { code: ['ground', 'auth', 'relay'], types: [] },
   admin: { code: ['ground', 'relay'], types: ['auth', 'config', 'gate'] },
-  commands: { code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'top'], types: [] },
+  commands: {
+    code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'discovery', 'top'],
+    types: [],
+  },
 };
 
 test('rooms import only from the rooms below them', () => {

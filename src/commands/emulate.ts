@@ -116,7 +116,7 @@ function toSummary(emulator: Emulator, files: CredentialPaths | undefined, colou
   const { google } = emulator;
   const services = Object.values(emulator.services);
   const rows = [
-    ['Google', google.url, 'token, sts, iamcredentials, metadata, certs'],
+    ['Google', google.url, 'token, sts, iamcredentials, metadata, certs, run, cloudfunctions'],
     ...services.map(({ name, url }) => [name, url, 'private service']),
   ];
   const lines = [
@@ -136,6 +136,10 @@ function toSummary(emulator: Emulator, files: CredentialPaths | undefined, colou
   const { metadataHost } = google;
   lines.push(
     `  GCE_METADATA_HOST=${metadataHost} GCE_METADATA_IP=${metadataHost}`,
+    '',
+    'With those, gcp-bearer-proxy init looks here for what there is to call:',
+    '',
+    `  CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN=${google.url}/ CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDFUNCTIONS=${google.url}/`,
     '',
     style('dim', 'Ctrl-C stops.'),
     '',

@@ -9,7 +9,13 @@ import {
   toImpersonatedFile,
   toServiceAccountFile,
 } from './credentials.ts';
-import { ACCOUNTS, APPLICATION_DEFAULT_CLIENT_ID, DEFAULT_UNIVERSE, type UserSecrets } from './directory.ts';
+import {
+  ACCOUNTS,
+  APPLICATION_DEFAULT_CLIENT_ID,
+  DEFAULT_UNIVERSE,
+  PROJECT,
+  type UserSecrets,
+} from './directory.ts';
 import { createFaultPlan, type Faults } from './faults.ts';
 import { toAwsFile, toGithubFile, toGithubRunnerFile, toWorkforceFile } from './federated-credentials.ts';
 import { type EmulatedFederation, toFederation } from './federation.ts';
@@ -20,6 +26,7 @@ import { createIssuer, type Issuer, type Mint, TOKEN_LIFETIME_MS } from './issue
 import { generateKeys, type Keys } from './keys.ts';
 import { type LoopbackServer, listenOnLoopback } from './listen.ts';
 import { type MutualTlsServer, startMutualTls } from './mutual-tls.ts';
+import { createProjectState, type EmulatedProject, toUsualContent } from './project.ts';
 import { type RunningService, startService } from './service.ts';
 import { SERVICE_NAMES, type ServiceName } from './service-names.ts';
 import type { ServicePolicy } from './service-policy.ts';
@@ -29,6 +36,7 @@ export type { Fault, Faults, GoogleEndpoint } from './faults.ts';
 export type { EmulatedFederation, OidcTokenChange } from './federation.ts';
 export type { Mint } from './issuer.ts';
 export type { MutualTls } from './mutual-tls.ts';
+export type { EmulatedProject, ListedFunction, ListedService, ProjectContent } from './project.ts';
 export { SERVICE_NAMES, type ServiceName } from './service-names.ts';
 export type { ServicePolicy } from './service-policy.ts';
 
@@ -94,6 +102,8 @@ export interface Emulator {
     readonly workforceUser: CredentialJson;
   };
   readonly federation: EmulatedFederation;
+  /** What there is to be found in it. */
+  readonly project: EmulatedProject;
   /** E-mail addresses. */
   readonly accounts: Readonly<Record<keyof typeof ACCOUNTS, string>>;
   /** Every token given out, oldest first; the last 10 000. */
@@ -128,6 +138,7 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     github: createGithub({ clock, keys }),
     awsCredentials: createAwsCredentials(),
     awsSessions: createAwsSessions(clock),
+    project: createProjectState(),
     universeDomain,
   };
   const faults = createFaultPlan();
@@ -142,10 +153,13 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     throw error;
   });
 
+  state.project.set(toUsualContent(started));
+
   return {
     google: toGoogle(google),
     services: Object.fromEntries(started.map((service) => [service.name, toService(service)])),
     credentials: toCredentials(state, place),
+    project: { id: PROJECT.id, number: PROJECT.number, set: (content) => state.project.set(content) },
     federation: toFederation({
       origin: google.origin,
       github: state.github,

@@ -9,6 +9,8 @@ export type GoogleEndpoint =
   | 'certs'
   | 'userInfo'
   | 'resourceManager'
+  | 'run'
+  | 'functions'
   | 'awsMetadata'
   | 'githubOidc';
 

@@ -66,7 +66,7 @@ const BINDINGS: readonly Binding[] = [
   },
 ];
 
-/** Who has `roles/browser` on the project. */
+/** Who has `roles/viewer` on the project. */
 const PROJECT_VIEWERS: readonly string[] = [
   ACCOUNTS.developer.email,
   ACCOUNTS.compute.email,
@@ -86,6 +86,11 @@ export function hasPermission(caller: Identity, permission: AccountPermission, t
 
 /** Whether somebody may see the project (`resourcemanager.projects.get`). */
 export function mayViewProject(caller: Identity): boolean {
+  return isAmong(caller, PROJECT_VIEWERS);
+}
+
+/** Whether somebody may list what is in the project (`run.services.list`, `cloudfunctions.functions.list` and so on). */
+export function mayListServices(caller: Identity): boolean {
   return isAmong(caller, PROJECT_VIEWERS);
 }
 

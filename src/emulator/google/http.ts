@@ -6,6 +6,7 @@ import type { UserSecrets } from '../directory.ts';
 import type { Github } from '../github.ts';
 import type { Issuance, Issuer } from '../issuer.ts';
 import type { Keys } from '../keys.ts';
+import type { ProjectState } from '../project.ts';
 
 /** A request to one of Google's endpoints, read completely. */
 export interface GoogleRequest {
@@ -39,6 +40,7 @@ export interface Google {
   readonly github: Github;
   readonly awsCredentials: AwsCredentials;
   readonly awsSessions: AwsSessions;
+  readonly project: ProjectState;
   /** `googleapis.com`, or the domain of a universe of its own. */
   readonly universeDomain: string;
 }

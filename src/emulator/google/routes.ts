@@ -7,11 +7,13 @@ import {
   answerDiscovery,
   answerJwks,
 } from './certs.ts';
+import { answerFunctionPermissions, answerFunctions } from './functions-admin.ts';
 import { answerGithubOidc } from './github-oidc.ts';
 import type { GoogleHandler } from './http.ts';
 import { answerGenerateAccessToken, answerGenerateIdToken, answerSignJwt } from './iam-credentials.ts';
 import { answerMetadata } from './metadata.ts';
 import { answerProject } from './resource-manager.ts';
+import { answerLocations, answerServicePermissions, answerServices } from './run-admin.ts';
 import { answerTokenExchange } from './sts.ts';
 import { answerTokenRequest } from './token.ts';
 import { answerTokenInfo } from './token-info.ts';
@@ -29,6 +31,9 @@ export interface GoogleRoute {
 const [get, post] = [['GET'], ['POST']] as const;
 const toAccountPath = (verb: string): RegExp =>
   new RegExp(`^/v1/projects/[^/]+/serviceAccounts/[^/]+:${verb}$`);
+
+const toListPath = (version: string, rest: string): RegExp =>
+  new RegExp(`^/${version}/projects/[^/]+/locations${rest}$`);
 
 /** Every endpoint there is, of whichever host. */
 export const ROUTES: readonly GoogleRoute[] = [
@@ -59,6 +64,27 @@ export const ROUTES: readonly GoogleRoute[] = [
   { methods: post, path: toAccountPath('signJwt'), endpoint: 'signJwt', answer: answerSignJwt },
   // cloudresourcemanager.googleapis.com
   { methods: get, path: /^\/v1\/projects\/[^/:]+$/, endpoint: 'resourceManager', answer: answerProject },
+  // run.googleapis.com and cloudfunctions.googleapis.com
+  { methods: get, path: toListPath('v2', '/[^/]+/services'), endpoint: 'run', answer: answerServices },
+  { methods: get, path: toListPath('v1', ''), endpoint: 'run', answer: answerLocations },
+  {
+    methods: post,
+    path: toListPath('v2', '/[^/]+/services/[^/]+:testIamPermissions'),
+    endpoint: 'run',
+    answer: answerServicePermissions,
+  },
+  {
+    methods: get,
+    path: toListPath('v2', '/[^/]+/functions'),
+    endpoint: 'functions',
+    answer: answerFunctions,
+  },
+  {
+    methods: post,
+    path: toListPath('v[12]', '/[^/]+/functions/[^/]+:testIamPermissions'),
+    endpoint: 'functions',
+    answer: answerFunctionPermissions,
+  },
   // www.googleapis.com and accounts.google.com
   { methods: get, path: /^\/oauth2\/v3\/certs$/, endpoint: 'certs', answer: answerJwks },
   { methods: get, path: /^\/oauth2\/v1\/certs$/, endpoint: 'certs', answer: answerCertificates },

@@ -25,6 +25,8 @@ export function createRequestCounts(): RequestCounts {
     certs: 0,
     userInfo: 0,
     resourceManager: 0,
+    run: 0,
+    functions: 0,
     awsMetadata: 0,
     githubOidc: 0,
   };
