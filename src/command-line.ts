@@ -267,6 +267,11 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'port to listen on; 0 for any free one',
     })
     .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of the admin port, or off' })
+    .option('admin-token-file', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'write a token there, for POST /quit on the admin port',
+    })
     .option('ca-file', {
       type: 'string',
       requiresArg: true,
@@ -283,6 +288,7 @@ interface ParsedFlags {
   readonly listen: string[] | undefined;
   readonly port: number | undefined;
   readonly admin: string | undefined;
+  readonly adminTokenFile: string | undefined;
   readonly caFile: string | undefined;
   readonly allowUnauthenticatedClients: boolean | undefined;
 }
@@ -292,6 +298,7 @@ function toConfigFlags({
   listen,
   port,
   admin,
+  adminTokenFile,
   caFile,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
@@ -301,6 +308,7 @@ function toConfigFlags({
     ...(listen !== undefined && { listen }),
     ...(checkedPort !== undefined && { port: checkedPort }),
     ...(admin !== undefined && { admin }),
+    ...(adminTokenFile !== undefined && { adminTokenFile }),
     ...(caFile !== undefined && { caFile }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
@@ -331,6 +339,7 @@ const FLAGS = [
   'listen',
   'port',
   'admin',
+  'admin-token-file',
   'ca-file',
   'allow-unauthenticated-clients',
   'json-ready',

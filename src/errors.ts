@@ -32,6 +32,9 @@ export const ERROR_CODES = {
   host_not_allowed: denied(403),
   origin_not_allowed: denied(403),
   cross_site_request: denied(403),
+  // the admin port
+  admin_token_required: denied(403),
+  no_endpoint: badRequest(404),
   // request target, method, framing
   bad_request: badRequest(400),
   bad_path: badRequest(400),
@@ -69,6 +72,7 @@ export const ERROR_CODES = {
   config_invalid: startUp(3),
   config_not_found: startUp(3),
   unsafe_environment: startUp(3),
+  token_file_unusable: startUp(3),
   address_in_use: startUp(5),
   address_unavailable: startUp(1),
 } as const satisfies Record<string, CodeEntry>;

@@ -7,7 +7,7 @@ import {
   parseListenAddress,
   parsePort,
 } from './address.ts';
-import type { AdminAddress, ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from './config.ts';
+import type { ListenAddress, ListenerConfig, ListenerTls, UnixAddress } from './config.ts';
 import { type FileNameContext, parseFileName } from './file-name.ts';
 import type { Refuse } from './issues.ts';
 import type { Env, Given, GivenListener, Layer } from './layers.ts';
@@ -15,7 +15,6 @@ import { isUnixText, parseUnixAddress } from './unix-address.ts';
 
 export interface Listeners {
   readonly listen: readonly ListenerConfig[];
-  readonly admin: AdminAddress | undefined;
   readonly allowUnauthenticatedClients: boolean;
 }
 
@@ -30,7 +29,6 @@ const DEFAULT_LISTEN: Claim = {
   tls: undefined,
   refuse: undefined,
 };
-const DEFAULT_ADMIN: AdminAddress = { host: '127.0.0.1', port: 9901, explicit: false };
 
 /** Lays the layers over one another, lowest first, and refuses to be open beyond this machine by accident (R1). */
 export function readListeners(layers: readonly Layer[], env: Env): Listeners {
@@ -41,20 +39,15 @@ export function readListeners(layers: readonly Layer[], env: Env): Listeners {
   }
   refuseOverlaps(listen);
 
-  const givenAdmin = layers.findLast((layer) => layer.admin !== undefined)?.admin;
-  const admin = givenAdmin && toAdminAddresses(givenAdmin);
-
   const allowUnauthenticatedClients =
     layers.findLast((layer) => layer.allowUnauthenticatedClients !== undefined)
       ?.allowUnauthenticatedClients ?? false;
   if (!allowUnauthenticatedClients) {
     for (const { address, refuse } of listen) refuseOpen(address, refuse);
-    for (const address of admin ?? []) refuseOpen(address, givenAdmin?.refuse);
   }
 
   return {
     listen: listen.map(({ address, tls }) => ({ address, tls })),
-    admin: admin === undefined ? DEFAULT_ADMIN : admin[0] && { ...admin[0], explicit: true },
     allowUnauthenticatedClients,
   };
 }
@@ -76,17 +69,6 @@ function parseTls(
   const certFile = parseFileName(cert.value, context, cert.refuse);
   const keyFile = parseFileName(key.value, context, key.refuse);
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
-}
-
-/** None where there shall be none, and none where there is a mistake. */
-function toAdminAddresses({ value, refuse }: Given<string | number | false>): readonly ListenAddress[] {
-  if (value === false || value === 'off') return [];
-  if (typeof value === 'string' && isUnixText(value)) {
-    refuse('The admin port has no unix socket.', 'Write `127.0.0.1:9901`, or `false` for none.');
-    return [];
-  }
-  const address = parseListenAddress(value, refuse);
-  return address === undefined ? [] : [address];
 }
 
 /** Two ports of one host become one address. Unix sockets stay where they are. */

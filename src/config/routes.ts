@@ -1,5 +1,13 @@
 import { formatListener, isLoopbackAddress, overlap } from './address.ts';
-import type { ListenerConfig, LocalizeConfig, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
+import { refuseAdminUpstream } from './admin.ts';
+import type {
+  AdminConfig,
+  ListenerConfig,
+  LocalizeConfig,
+  RouteConfig,
+  TimeoutConfig,
+  UpstreamConfig,
+} from './config.ts';
 import type { Credentials } from './credentials.ts';
 import type { DraftFile, DraftRoute } from './draft.ts';
 import { parseDuration } from './duration.ts';
@@ -17,6 +25,7 @@ export interface RoutesContext {
   readonly credentials: Pick<Credentials, 'configs' | 'find'>;
   /** Where the proxy itself will be. */
   readonly listen: readonly ListenerConfig[];
+  readonly admin: AdminConfig | undefined;
   readonly refuseAt: RefuseAt;
 }
 
@@ -62,11 +71,14 @@ function readMatch(draft: DraftRoute, at: Path, refuseAt: RefuseAt): Match | und
 function readRest(
   draft: DraftRoute,
   path: Path,
-  { credentials: known, listen, refuseAt }: RoutesContext,
+  { credentials: known, listen, admin, refuseAt }: RoutesContext,
 ): Omit<RouteConfig, keyof Match> | undefined {
   const refuseUpstream = refuseAt([...path, 'upstream']);
   const upstream = draft.upstream === undefined ? undefined : parseUpstream(draft.upstream, refuseUpstream);
-  if (upstream !== undefined) refuseLoop(upstream, listen, refuseUpstream);
+  if (upstream !== undefined) {
+    refuseLoop(upstream, listen, refuseUpstream);
+    refuseAdminUpstream(upstream, admin, refuseUpstream);
+  }
   const credentials = known.find(draft.credentials ?? 'default', refuseAt([...path, 'credentials']));
   const identity = credentials === undefined ? undefined : known.configs.get(credentials);
   const token = readToken(draft.token, identity, [...path, 'token'], refuseAt);

@@ -17,6 +17,8 @@ export interface AnswerContext {
   readonly requestId: string;
   /** The content type for whoever reads `grpc-status` instead of the status; undefined for everybody else. */
   readonly grpcType?: string | undefined;
+  /** What to put in `Allow`, for a method that isn't taken; what is relayed, if left out. */
+  readonly allow?: string | undefined;
 }
 
 /**
@@ -29,7 +31,7 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
   const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
   const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
   lines.push(...retryLines(error));
-  if (code === 'method_not_allowed') lines.push('Allow', RELAYED_METHODS);
+  if (code === 'method_not_allowed') lines.push('Allow', context.allow ?? RELAYED_METHODS);
   return { status: error.status, lines, body };
 }
 
