@@ -87,6 +87,8 @@ export interface ProxyErrorOptions {
   readonly cause?: unknown;
   /** When to try again, for `Retry-After`. */
   readonly retryAfterMs?: number | undefined;
+  /** The methods that are taken, for `Allow`. */
+  readonly allow?: string | undefined;
 }
 
 const BRAND = Symbol.for('gcp-bearer-proxy.ProxyError');
@@ -103,6 +105,7 @@ export class ProxyError extends Error {
   readonly proxyStatus: string;
   readonly hint: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly allow: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ProxyErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -113,6 +116,7 @@ export class ProxyError extends Error {
     this.proxyStatus = entry.proxyStatus;
     this.hint = options.hint;
     this.retryAfterMs = options.retryAfterMs;
+    this.allow = options.allow;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }

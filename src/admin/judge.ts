@@ -19,8 +19,7 @@ export interface AdminRequest {
 
 export type AdminVerdict =
   | { readonly kind: 'answer'; readonly endpoint: Endpoint }
-  /** `allow`: for the header of that name. */
-  | { readonly kind: 'refuse'; readonly error: ProxyError; readonly allow?: string };
+  | { readonly kind: 'refuse'; readonly error: ProxyError };
 
 /** No endpoint reads a body. One as long as this is let pass by unread; a longer one is refused. */
 const MOST_BODY_BYTES = 65_536;
@@ -39,9 +38,9 @@ export function judge(rules: AdminRules, { method, target, lines }: AdminRequest
   const endpoint = here.find((candidate) => candidate.method === wanted);
   if (endpoint === undefined) {
     const allow = here.flatMap((one) => (one.method === 'GET' ? ['GET', 'HEAD'] : [one.method])).join(', ');
-    // What is no method doesn't get here, but it may be anything of any length.
-    const message = `${here[0]?.path} takes ${allow} and nothing else.`;
-    return { kind: 'refuse', error: new ProxyError('method_not_allowed', message), allow };
+    return refuse(
+      new ProxyError('method_not_allowed', `${here[0]?.path} takes ${allow} and nothing else.`, { allow }),
+    );
   }
 
   const error = (endpoint.needsToken ? judgeToken(rules, facts) : undefined) ?? judgeBody(facts);

@@ -92,7 +92,7 @@ async function bind(server: Server, { host, port, explicit }: AdminConfig): Prom
 async function respond(rules: AdminRules, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method = '', url = '', rawHeaders } = request;
   const verdict = judge(rules, { method, target: url, lines: rawHeaders });
-  if (verdict.kind === 'refuse') return sendError(response, verdict.error, verdict.allow);
+  if (verdict.kind === 'refuse') return sendError(response, verdict.error);
   let answer: AdminAnswer;
   try {
     answer = await verdict.endpoint.answer();
@@ -116,11 +116,10 @@ function toInternal(cause: unknown): ProxyError {
 }
 
 /** After a refusal nothing more of the request is read: its body may be of any length. */
-function sendError(response: ServerResponse, error: ProxyError, allow?: string): void {
+function sendError(response: ServerResponse, error: ProxyError): void {
   const { status, lines, body } = toErrorAnswer(error, {
     route: undefined,
     requestId: nextRequestId(),
-    allow,
   });
   response.writeHead(status, [...lines, 'Connection', 'close']).end(body);
 }

@@ -17,8 +17,6 @@ export interface AnswerContext {
   readonly requestId: string;
   /** The content type for whoever reads `grpc-status` instead of the status; undefined for everybody else. */
   readonly grpcType?: string | undefined;
-  /** What to put in `Allow`, for a method that isn't taken; what is relayed, if left out. */
-  readonly allow?: string | undefined;
 }
 
 /**
@@ -31,7 +29,8 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
   const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
   const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
   lines.push(...retryLines(error));
-  if (code === 'method_not_allowed') lines.push('Allow', context.allow ?? RELAYED_METHODS);
+  const allow = error.allow ?? (code === 'method_not_allowed' ? RELAYED_METHODS : undefined);
+  if (allow !== undefined) lines.push('Allow', allow);
   return { status: error.status, lines, body };
 }
 

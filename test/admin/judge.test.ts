@@ -24,8 +24,8 @@ function see(request: string, fields: readonly string[] = [], rules = RULES): st
   const [method = '', target = ''] = request.split(' ');
   const verdict = judge(rules, { method, target, lines: ['Host', 'localhost:9901', ...fields] });
   if (verdict.kind === 'answer') return `${verdict.endpoint.method} ${verdict.endpoint.path}`;
-  const { error, allow } = verdict;
-  return [error.status, error.code, allow].filter((part) => part !== undefined).join(' ');
+  const { status, code, allow } = verdict.error;
+  return [status, code, allow].filter((part) => part !== undefined).join(' ');
 }
 
 const AUTHORIZED = ['Authorization', `Bearer ${TOKEN}`];
