@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../support/cli.ts';
@@ -74,6 +74,23 @@ test('each dependency is explained in decision 6, and comes from a registry', ()
     sources.filter((source) => !/^(?:npm:[\w@/-]+@)?[~^]?\d/.test(source)),
     [],
   );
+});
+
+test('workflows run what was looked at, with no more rights than they need', () => {
+  const folder = join('.github', 'workflows');
+  for (const name of readdirSync(join(ROOT, folder))) {
+    const text = read(join(folder, name));
+    const uses = [...text.matchAll(/uses: *(\S+)/g)].map(([, action]) => action);
+    assert.deepEqual(
+      uses.filter((action) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/.test(action ?? '')),
+      [],
+      name,
+    );
+    assert.match(text, /^permissions: \{\}$/m, name);
+    assert.doesNotMatch(text, /: write-all|pull_request_target|secrets\./, name);
+    const writes = [...text.matchAll(/^ *([\w-]+): write$/gm)].map(([, right]) => right);
+    assert.deepEqual(writes, name === 'release.yml' ? ['id-token'] : [], name);
+  }
 });
 
 test('the tarball holds the program, its schema, examples and papers, and nothing else', () => {
