@@ -269,6 +269,22 @@ test('R10: no route leads to the admin port, however it is spelled and whichever
   }
 });
 
+test('R10: the admin port answers to its own names, and to no host of a route', async (t) => {
+  const { origin } = await startUpstream(t, (_request, response) => response.end());
+  const { config } = await configure(
+    t,
+    `admin: 127.0.0.1:0\ngate: { hosts: [proxy.example] }\nroutes: [{ host: shop.example, upstream: "${origin}" }]`,
+  );
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const statusOf = async (url: string, host: string): Promise<number> =>
+    (await send(url, '/livez', 'GET', { Host: host })).status;
+  const [url = ''] = proxy.addresses;
+  const admin = proxy.adminUrl ?? '';
+  assert.deepEqual([await statusOf(url, 'shop.example'), await statusOf(admin, 'shop.example')], [200, 403]);
+  assert.equal(await statusOf(admin, 'proxy.example'), 200);
+});
+
 test('R10, R11: no request to the proxy comes out at the admin port, whatever target and Host say', async (t) => {
   const { proxy, admin, token, quits, targets } = await setScene(t);
   const [url = ''] = proxy.addresses;
