@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { lstat, open, readFile, rename, rm } from 'node:fs/promises';
 import { ProxyError } from '../errors.ts';
 
@@ -13,7 +14,7 @@ export interface AdminToken {
 const TOKEN_BYTES = 32;
 /** What such a file holds: what it is replaced with, and all that is ever replaced. */
 const CONTENT = /^[\w-]{43}\n$/;
-const MOST_READ_BYTES = 44;
+const CONTENT_BYTES = 44;
 
 /**
  * Makes a random token (32 bytes in base64url, a line) and writes it to a file that only this user can read (mode 0600;
@@ -45,9 +46,11 @@ export async function writeAdminToken(file: string): Promise<AdminToken> {
   return {
     isToken: (text) => timingSafeEqual(toDigest(text), digest),
     async remove() {
-      const content = await readFile(file, 'utf8').catch(() => '');
-      if (timingSafeEqual(toDigest(content.trimEnd()), digest))
+      const found = await lstat(file).catch(() => undefined);
+      const left = found === undefined ? undefined : await readToken(file, found);
+      if (left !== undefined && timingSafeEqual(toDigest(left), digest)) {
         await rm(file, { force: true }).catch(() => {});
+      }
     },
   };
 }
@@ -65,10 +68,15 @@ async function refuseOthers(file: string): Promise<void> {
   if (process.getuid !== undefined && found.uid !== process.getuid()) {
     throw unusable(file, 'belongs to another user', { hint });
   }
-  if (found.size === 0) return;
-  const isToken =
-    found.size === MOST_READ_BYTES && CONTENT.test(await readFile(file, 'latin1').catch(() => ''));
-  if (!isToken) throw unusable(file, 'holds something that is no token of an earlier launch', { hint });
+  if (found.size === 0 || (await readToken(file, found)) !== undefined) return;
+  throw unusable(file, 'holds something that is no token of an earlier launch', { hint });
+}
+
+/** The token that a file holds; undefined where it holds anything else. */
+async function readToken(file: string, found: Stats): Promise<string | undefined> {
+  if (!found.isFile() || found.size !== CONTENT_BYTES) return undefined;
+  const content = await readFile(file, 'latin1').catch(() => '');
+  return CONTENT.test(content) ? content.trimEnd() : undefined;
 }
 
 function toDigest(text: string): Buffer {
