@@ -1,4 +1,6 @@
 import type { AssembledRoute } from './assemble.ts';
+import { createRateLimit } from './relay/rate-limit.ts';
+import { compileRules } from './relay/route-rules.ts';
 import type { Route } from './relay/site.ts';
 import type { Transport } from './relay/upstream/transport.ts';
 import type { UpgradeCarrier } from './relay/upstream/upgrade.ts';
@@ -20,6 +22,8 @@ export function compileRoute(
     upstreamOrigin: origin,
     upstreamHost: new URL(origin).host,
     tokens,
+    rules: compileRules(config),
+    rate: config.limits.rate && createRateLimit(config.limits.rate),
     header: config.header,
     spareHeader,
     quotaProject: config.token.kind === 'access' ? config.token.quotaProject : undefined,

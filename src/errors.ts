@@ -47,6 +47,11 @@ export const ERROR_CODES = {
   expectation_failed: badRequest(417),
   // routing
   no_route: upstream(404, 'destination_not_found'),
+  // what a route lets through
+  method_denied: denied(403),
+  path_denied: denied(403),
+  body_too_large: denied(413),
+  rate_limited: denied(429),
   // tokens
   token_unavailable: { status: 503, exitCode: 4, proxyStatus: 'proxy_internal_error' },
   credentials_invalid: { status: 502, exitCode: 4, proxyStatus: 'proxy_configuration_error' },

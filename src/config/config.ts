@@ -133,6 +133,13 @@ export interface RouteConfig {
   /** A key of `Config.credentials`. */
   readonly credentials: string;
   readonly token: TokenConfig;
+  /** The methods taken; undefined: all that are relayed. Of a `readOnly` route those alone that change nothing. */
+  readonly methods: readonly string[] | undefined;
+  /** Nothing that could change something: no other methods, no WebSocket. */
+  readonly readOnly: boolean;
+  /** The paths taken, behind the route's own: with `*` for a segment, `**` at the end; undefined: all. */
+  readonly paths: readonly string[] | undefined;
+  readonly limits: RouteLimitsConfig;
   readonly header: HeaderMode;
   readonly timeout: TimeoutConfig;
   readonly headers: HeaderEdits;
@@ -143,6 +150,19 @@ export interface RouteConfig {
   readonly forwarded: ForwardedMode;
   /** Send a request again where that can't make it happen twice. */
   readonly retry: boolean;
+}
+
+/** How much a route lets through; each undefined: as much as comes. */
+export interface RouteLimitsConfig {
+  /** The largest body of a request. */
+  readonly bodyBytes: number | undefined;
+  readonly rate: RateConfig | undefined;
+}
+
+/** So many requests in so much time. */
+export interface RateConfig {
+  readonly count: number;
+  readonly periodMs: number;
 }
 
 /** `auto`: gRPC and what else needs it over HTTP/2, the rest over HTTP/1.1. WebSocket goes over HTTP/1.1 always. */

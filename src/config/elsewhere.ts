@@ -28,6 +28,9 @@ const REDIRECTS: Elsewhere = {
 const COOKIES: Elsewhere = { names: ['cookies', 'localize'], advice: 'Write `localize: { cookies: … }`.' };
 const FORWARDED: Elsewhere = { names: ['forwarded'] };
 const WEBSOCKET: Elsewhere = { advice: 'WebSocket works on every route.' };
+const BODY: Elsewhere = { names: ['body'], advice: 'Write `limits: { body: 32MiB }` at a route.' };
+const RATE: Elsewhere = { names: ['rate'], advice: 'Write `limits: { rate: 100/s }` at a route.' };
+const METHODS: Elsewhere = { names: ['methods'], advice: 'Write `methods: [GET, HEAD]` at a route.' };
 const MERGE: Elsewhere = { advice: 'Merge keys are not supported: write the settings out.' };
 
 /** In lower case, without `_` and `-`: the same setting is spelled in many ways. */
@@ -72,6 +75,18 @@ const ANYWHERE: Readonly<Record<string, Elsewhere>> = {
   connections: { advice: 'Write `limits: { connections: … }` at the top.' },
   maxrequests: { names: ['requests'], advice: 'Write `limits: { requests: … }` at the top.' },
   requests: { advice: 'Write `limits: { requests: … }` at the top.' },
+  body: BODY,
+  bodysize: BODY,
+  bodylimit: BODY,
+  maxbody: BODY,
+  maxbodysize: BODY,
+  clientmaxbodysize: BODY,
+  rate: RATE,
+  ratelimit: RATE,
+  limitreq: RATE,
+  allowedmethods: METHODS,
+  allowmethods: METHODS,
+  allowedpaths: { names: ['paths'], advice: 'Write `paths: [/healthz, /v1/**]` at a route.' },
   retries: { names: ['retry'] },
   changeorigin: {
     advice: "Host is always the upstream's own; for Origin and Referer there is `origin: upstream`.",

@@ -1,6 +1,40 @@
 /** The shape of one route. */
-import { settings, text, z } from './schema-parts.ts';
+import { listOf, settings, text, z } from './schema-parts.ts';
 import { token } from './token-schema.ts';
+
+const methods = listOf(text('a method such as GET'), 'a list of methods such as [GET, HEAD]').meta({
+  description: 'The only methods that pass; others are refused with 403. Left out: all of them.',
+  examples: [['GET', 'HEAD', 'POST']],
+});
+
+const readOnly = z.boolean({ error: 'true or false' }).meta({
+  description:
+    'Only GET, HEAD and OPTIONS pass, and no WebSocket: what a service that keeps to the rules changes nothing for. gRPC has only POST, so none of it passes.',
+  default: false,
+});
+
+const paths = listOf(text('a path such as /v1/**'), 'a list of paths such as [/healthz, /v1/**]').meta({
+  description:
+    "The only paths that pass, behind the route's own; others are refused with 403. * is one whole segment, ** at the end everything below. They are compared decoded and in their case, and what could be read in two ways is refused. Left out: all of them.",
+  examples: [['/healthz', '/v1/**', '/users/*/avatar']],
+});
+
+const limits = settings({
+  body: z
+    .union([z.string(), z.int()], { error: 'a size such as 32MiB' })
+    .meta({
+      description: 'Largest body of a request (64KiB, 32MiB, 10MB); a larger one is refused with 413.',
+      examples: ['32MiB'],
+    })
+    .optional(),
+  rate: text('a rate such as 100/s')
+    .meta({
+      description:
+        'Most requests in a time (100/s, 600/min, 5000/h), which may all come at once; those beyond are refused with 429.',
+      examples: ['100/s', '5000/h'],
+    })
+    .optional(),
+}).meta({ description: 'How much passes. Left out: as much as comes.', examples: [{ body: '10MiB' }] });
 
 const header = z
   .enum(['auto', 'authorization', 'x-serverless-authorization', 'proxy-authorization'], {
@@ -148,6 +182,10 @@ export const route = settings({
     .meta({ description: 'Which of the credentials asks for the token.', default: 'default' })
     .optional(),
   token: token.optional(),
+  methods: methods.optional(),
+  readOnly: readOnly.optional(),
+  paths: paths.optional(),
+  limits: limits.optional(),
   header: header.optional(),
   timeout: timeout.optional(),
   headers: headers.optional(),

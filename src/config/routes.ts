@@ -14,6 +14,7 @@ import { parseDuration } from './duration.ts';
 import { readHeaderEdits } from './header-edits.ts';
 import { parseHostName } from './host.ts';
 import type { Path, Refuse, RefuseAt } from './issues.ts';
+import { readRules } from './route-rules.ts';
 import { readToken } from './token.ts';
 import { parseUpstream } from './upstream.ts';
 import { parsePath } from './url-path.ts';
@@ -82,10 +83,11 @@ function readRest(
   const credentials = known.find(draft.credentials ?? 'default', refuseAt([...path, 'credentials']));
   const identity = credentials === undefined ? undefined : known.configs.get(credentials);
   const token = readToken(draft.token, identity, [...path, 'token'], refuseAt);
+  const rules = readRules(draft, path, refuseAt);
   const timeout = readTimeout(draft.timeout, [...path, 'timeout'], refuseAt);
   const headers = readHeaderEdits(draft.headers, [...path, 'headers'], refuseAt);
   if (upstream === undefined || credentials === undefined || token === undefined) return undefined;
-  return { upstream, credentials, token, timeout, headers, ...readManner(draft) };
+  return { upstream, credentials, token, ...rules, timeout, headers, ...readManner(draft) };
 }
 
 type Manner = Pick<

@@ -15,6 +15,7 @@ export function findWarnings({ routes, credentials, google, env }: Subjects): re
     ...routes.flatMap((route) => warnAboutToken(route, google.universeDomain)),
     ...routes.flatMap((route) => warnAboutIdentity(route, credentials.configs.get(route.credentials))),
     ...routes.flatMap((route) => warnAboutHiddenRoutes(route, routes)),
+    ...routes.flatMap(warnAboutPaths),
     ...credentials.unused().map((name) => ({
       route: undefined,
       message: `No route uses the credentials \`${name}\`.`,
@@ -103,4 +104,26 @@ function warnAboutHiddenRoutes(route: RouteConfig, routes: readonly RouteConfig[
       hint: 'Leave `host: localhost` out: then the longest path wins.',
     },
   ];
+}
+
+/** Lines of `paths` that hardly say what was meant. */
+function warnAboutPaths({ name, path, paths = [] }: RouteConfig): readonly ConfigWarning[] {
+  const warnings: ConfigWarning[] = [];
+  if (paths.includes('/**')) {
+    warnings.push({
+      route: name,
+      message: 'Its `paths` have /**, which is every path.',
+      hint: 'Leave them out.',
+    });
+  }
+  const repeated =
+    path === '/' ? undefined : paths.find((line) => line === path || line.startsWith(`${path}/`));
+  if (repeated !== undefined) {
+    warnings.push({
+      route: name,
+      message: `The line ${repeated} of its \`paths\` takes ${path}${repeated}: they begin behind the route's own path.`,
+      hint: `Write \`${repeated.slice(path.length) || '/'}\`, if that is what was meant.`,
+    });
+  }
+  return warnings;
 }

@@ -19,6 +19,7 @@ import {
   type UpgradeProtocol,
   upgradeOf,
 } from './request-head.ts';
+import { findDenial } from './route-rules.ts';
 import type { Route, Site } from './site.ts';
 
 /** A request's head as it arrived: all that a decision may rest on. */
@@ -45,7 +46,8 @@ export interface Http2Facts {
 }
 
 export type Decision =
-  | { readonly kind: 'answer'; readonly error: ProxyError }
+  /** `route`: where it was refused by one. */
+  | { readonly kind: 'answer'; readonly error: ProxyError; readonly route?: Route }
   /** A page that says where the visitor came from and offers to go on to `url`. */
   | {
       readonly kind: 'ask';
@@ -150,7 +152,21 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
   }
   const route = site.routes(authority.name, target.path);
   if (route === undefined) throw noRoute(site, authority.name, target.path);
-  const upgrade = upgradeOf(head.method, head.httpMinor, facts);
+  const asked = upgradeOf(head.method, head.httpMinor, facts);
+  const upgrade = head.canUpgrade ? asked : undefined;
+  const framing =
+    head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
+  if (route.rules !== undefined) {
+    const error = findDenial(route.name, route.rules, {
+      method: head.method,
+      lines: head.lines,
+      // Rules know paths behind the route's own.
+      path: route.path === '/' ? target.path : target.path.slice(route.path.length),
+      isUpgrade: upgrade !== undefined,
+      bodyBytes: framing === 'length' ? Number(facts.contentLength) : undefined,
+    });
+    if (error !== undefined) return { kind: 'answer', error, route };
+  }
   return {
     kind: 'forward',
     route,
@@ -158,9 +174,9 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     facts,
     localTarget: target.path + target.query,
     target: toUpstreamTarget(route, target.path, target.query),
-    framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
+    framing,
     isGrpc: isGrpc(facts),
-    upgrade: head.canUpgrade ? upgrade : undefined,
+    upgrade,
     forwardedHost: host ?? '',
     placement: placeToken(route, facts),
   };

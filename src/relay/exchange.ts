@@ -19,7 +19,8 @@ import {
 } from './refusal-screen.ts';
 import type { RequestBody } from './request-body.ts';
 import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
-import type { Site } from './site.ts';
+import { toBodyDenial, toRateDenial } from './route-rules.ts';
+import type { Route, Site } from './site.ts';
 import { toTrailers } from './trailers.ts';
 import type { Sending } from './upstream/transport.ts';
 import type { UpgradeReceiver } from './upstream/upgrade.ts';
@@ -56,6 +57,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   readonly #client: Client;
   readonly #startMs: number;
   #site: Site | undefined;
+  #route: Route | undefined;
   #forward: Forward | undefined;
   #token: HeldToken | undefined;
   #sending: Sending | undefined;
@@ -100,6 +102,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #act(decision: Decision): void {
     switch (decision.kind) {
       case 'answer':
+        this.#route = decision.route;
         this.#fail(decision.error);
         return;
       case 'ask':
@@ -110,9 +113,18 @@ export class Exchange implements UpgradeReceiver, ClientListener {
         this.#answer(toServerOptionsAnswer());
         return;
       case 'forward':
+        this.#route = decision.route;
         this.#forward = decision;
-        this.#findToken(decision);
+        this.#admit(decision);
     }
+  }
+
+  /** Counts it on its route, where that takes only so many in a time; what is refused counts nowhere. */
+  #admit(forward: Forward): void {
+    const { name, rate } = forward.route;
+    const earlyMs = rate?.take(this.#startMs) ?? 0;
+    if (rate !== undefined && earlyMs > 0) this.#fail(toRateDenial(name, rate, earlyMs));
+    else this.#findToken(forward);
   }
 
   /** The hot path reads a valid token without waiting; only a route that has none yet gives up its turn. */
@@ -166,9 +178,12 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     }
   }
 
-  #openBody({ framing, facts }: Forward): RequestBody | null {
+  #openBody({ framing, facts, route: { name, rules } }: Forward): RequestBody | null {
     if (framing === 'none') return null;
-    return this.#client.openBody(framing === 'length' ? Number(facts.contentLength) : undefined);
+    if (framing === 'length') return this.#client.openBody(Number(facts.contentLength));
+    const bytes = rules?.bodyBytes;
+    const limit = bytes === undefined ? undefined : { bytes, toError: () => toBodyDenial(name, bytes) };
+    return this.#client.openBody(undefined, limit);
   }
 
   onInterim(status: number, lines: readonly string[]): void {
@@ -320,7 +335,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     const contentType = findValue(this.#client.head.lines, 'content-type');
     this.#answer(
       toErrorAnswer(error, {
-        route: this.#forward?.route.name,
+        route: this.#route?.name,
         requestId: this.#id(),
         grpcType: toGrpcType({ contentType }),
       }),
@@ -353,7 +368,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       requestId: this.#id(),
       method: head.method,
       target: redactTarget(head.target),
-      route: this.#forward?.route.name,
+      route: this.#route?.name,
       status: sentStatus,
       error: this.#error?.code,
       message: this.#error?.message,

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ProxyError } from '../errors.ts';
 
 /** A request's body as it is sent upstream. */
 export interface RequestBody {
@@ -20,8 +21,11 @@ export interface BodySink {
   onPiece(piece: Buffer): boolean;
   /** @param trailers field lines of the trailer section; empty when there is none */
   onEnd(trailers: readonly string[]): void;
-  /** The rest will never come: the client broke off. */
-  onBroken(): void;
+  /**
+   * The rest will never come.
+   * @param cause why it isn't wanted; undefined where the client broke off
+   */
+  onBroken(cause?: ProxyError): void;
 }
 
 /** A body under way to a sink. */
@@ -41,6 +45,12 @@ export interface BodySource {
   trailers(): readonly string[];
 }
 
+/** The most that a body may hold, and what it is to be refused with where it holds more. */
+export interface BodyLimit {
+  readonly bytes: number;
+  toError(): ProxyError;
+}
+
 /** Most bytes of a body that are kept, so that its request can be sent again (R54). */
 const REMEMBERED_BYTES = 65_536;
 /** Most pieces of it: a piece takes hundreds of bytes, however little is in it. */
@@ -50,15 +60,19 @@ const REMEMBERED_PIECES = 512;
 export class StreamedBody implements RequestBody {
   readonly length: number | undefined;
   readonly #source: BodySource;
+  readonly #limit: BodyLimit | undefined;
+  #readBytes = 0;
+  #cause: ProxyError | undefined;
   /** Everything read so far; undefined once that is too much. */
   #remembered: Buffer[] | undefined = [];
-  #rememberedBytes = 0;
   #state: 'untouched' | 'open' | 'ended' | 'broken' = 'untouched';
   #reading: Reading | undefined;
 
-  constructor(source: BodySource, length: number | undefined) {
+  /** @param limit for one whose length isn't known beforehand */
+  constructor(source: BodySource, length: number | undefined, limit?: BodyLimit) {
     this.#source = source;
     this.length = length;
+    this.#limit = limit;
   }
 
   get isWhole(): boolean {
@@ -108,7 +122,15 @@ export class StreamedBody implements RequestBody {
   }
 
   #onPiece(piece: Buffer): void {
-    if (piece.length === 0) return;
+    // What still comes of one that is too large is read for the sake of its answer alone.
+    if (piece.length === 0 || this.#state !== 'open') return;
+    this.#readBytes += piece.length;
+    if (this.#limit !== undefined && this.#readBytes > this.#limit.bytes) {
+      this.#cause = this.#limit.toError();
+      this.#source.stream.pause();
+      this.#onOver('broken');
+      return;
+    }
     this.#remember(piece);
     const reading = this.#reading;
     if (reading !== undefined && !reading.sink.onPiece(piece)) this.#source.stream.pause();
@@ -116,9 +138,7 @@ export class StreamedBody implements RequestBody {
 
   #remember(piece: Buffer): void {
     if (this.#remembered === undefined) return;
-    this.#rememberedBytes += piece.length;
-    const isTooMuch =
-      this.#rememberedBytes > REMEMBERED_BYTES || this.#remembered.length === REMEMBERED_PIECES;
+    const isTooMuch = this.#readBytes > REMEMBERED_BYTES || this.#remembered.length === REMEMBERED_PIECES;
     if (isTooMuch) this.#remembered = undefined;
     else this.#remembered.push(toOwned(piece));
   }
@@ -133,7 +153,7 @@ export class StreamedBody implements RequestBody {
     const reading = this.#reading;
     this.#reading = undefined;
     if (this.#state === 'ended') reading?.sink.onEnd(this.#source.trailers());
-    else reading?.sink.onBroken();
+    else reading?.sink.onBroken(this.#cause);
   }
 }
 

@@ -5,6 +5,8 @@ import type { Homeward } from '../routing/homeward.ts';
 import type { RouteTable } from '../routing/table.ts';
 import type { PathMapping } from '../routing/target.ts';
 import type { FieldLines } from './field-lines.ts';
+import type { RateLimit } from './rate-limit.ts';
+import type { RouteRules } from './route-rules.ts';
 import type { Transport } from './upstream/transport.ts';
 import type { UpgradeCarrier } from './upstream/upgrade.ts';
 
@@ -31,6 +33,10 @@ export interface Route extends PathMapping {
   readonly upstreamHost: string;
   /** Undefined for routes that send no token. */
   readonly tokens: TokenSource | undefined;
+  /** Undefined: it lets everything through. */
+  readonly rules: RouteRules | undefined;
+  /** How much of its rate is used up: the one part of a route that changes. Undefined: it has no limit. */
+  readonly rate: RateLimit | undefined;
   readonly header: HeaderMode;
   /** Where the upstream looks for its token first, leaving `Authorization` to the application; undefined: nowhere else. */
   readonly spareHeader: 'X-Serverless-Authorization' | 'Proxy-Authorization' | undefined;

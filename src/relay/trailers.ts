@@ -41,6 +41,11 @@ const FORBIDDEN = new Set([
   'warning',
   'www-authenticate',
   'x-goog-user-project',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
   'x-serverless-authorization',
 ]);
 const FORBIDDEN_PREFIXES = ['access-control-', 'if-', 'proxy-', 'sec-', 'x-forwarded-', ':'];

@@ -19,8 +19,8 @@ const SUSPECT = /[%\\#]|[^\x21-\x7e]|\/\./;
 const FORBIDDEN_RAW = /[\\#]|[^\x21-\x7e\x80-\xff]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control bytes are what this looks for
 const FORBIDDEN_DECODED = /[\\\x00-\x1f\x7f]/;
-/** `.` and `..`, also with a path parameter behind (`..;x` is `..` to Java servers). */
-const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:;[^/]*)?(?:\/|$)/;
+/** `.` and `..`, also with a path parameter behind (`..;x` is `..` to Java servers), or a query that shows once decoded. */
+const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[;?#][^/]*)?(?:\/|$)/;
 const ESCAPE = /%([0-9a-f]{2})/gi;
 /** UTF-8 sequences longer than they need to be, each a way to write `/` or `.` that some decoder takes. */
 const OVERLONG = /[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;

@@ -122,7 +122,7 @@ test('check --json gives every mistake with its place', async (t) => {
       line: 3,
       column: 5,
       message: 'There is no setting "upsteam" here.',
-      hint: 'Did you mean `upstream`? There are: path, host, upstream, stripPath, credentials, token, header, timeout, headers, protocol, localize, origin, forwarded, retry.',
+      hint: 'Did you mean `upstream`? There are: path, host, upstream, stripPath, credentials, token, methods, readOnly, paths, limits, header, timeout, headers, protocol, localize, origin, forwarded, retry.',
     },
     {
       file: '--port',

@@ -28,6 +28,7 @@ test('there is an example for each way to use it', () => {
     'github-actions.yaml',
     'google-api.yaml',
     'grpc.yaml',
+    'guarded.yaml',
     'host-routes.yaml',
     'iap.yaml',
     'impersonate.yaml',

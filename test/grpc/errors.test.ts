@@ -7,7 +7,7 @@ import { ProxyError } from '../../src/errors.ts';
 import type { Route } from '../../src/relay/site.ts';
 import { startHttp2Upstream } from '../support/http2.ts';
 import { type RelayOptions, startRelay } from '../support/relays.ts';
-import { heldToken, staticTokens } from '../support/sites.ts';
+import { heldToken, rules, staticTokens } from '../support/sites.ts';
 import { closedPort, startRawUpstream, startUpstream } from '../support/sockets.ts';
 import { callUnary, openDuplex, openInput } from './calls.ts';
 import { startInteropServer } from './interop-server.ts';
@@ -128,6 +128,28 @@ test('R48: what the gate refuses is PERMISSION_DENIED', async (t) => {
   assert.equal(code, codes.PERMISSION_DENIED);
   assert.match(details, /rebound\.example/);
   assert.deepEqual(authorizations, []);
+});
+
+test('R48: what a route doesn’t let through is PERMISSION_DENIED, or RESOURCE_EXHAUSTED for what is too much', async (t) => {
+  const server = await startInteropServer(t);
+  const readOnly = await createClientOf(t, server.origin, rules({ methods: ['GET'], readOnly: true }));
+  const [code, details] = await statusOf(readOnly);
+  assert.equal(code, codes.PERMISSION_DENIED);
+  assert.match(details, /^Route \/ is read-only .*: no POST\. .*`readOnly: true`/);
+  const paths = rules({ paths: ['/grpc.testing.TestService/EmptyCall'] });
+  const closed = await createClientOf(t, server.origin, paths);
+  assert.equal((await callUnary(closed, METHODS.empty, {})).status.code, codes.OK);
+  assert.equal((await openInput(closed, METHODS.input).outcome).status.code, codes.PERMISSION_DENIED);
+  const small = await createClientOf(t, server.origin, rules({ bodyBytes: 100 }));
+  const payload = { body: Buffer.alloc(40) };
+  const { call, outcome } = openInput(small, METHODS.input);
+  const opened = once(server.events, 'call');
+  call.write({ payload });
+  await opened;
+  for (let i = 0; i < 3; i += 1) call.write({ payload });
+  const { status } = await outcome;
+  assert.equal(status.code, codes.RESOURCE_EXHAUSTED);
+  assert.match(status.details, /^Route \/ takes bodies of at most 100 bytes\. /);
 });
 
 test('R48: one call too many is UNAVAILABLE at once, and the next has its place again', async (t) => {

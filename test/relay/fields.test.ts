@@ -37,6 +37,11 @@ const FORBIDDEN = [
   'Access-Control-Allow-Origin',
   'WWW-Authenticate',
   ':path',
+  'X-HTTP-Method-Override',
+  'X-HTTP-Method',
+  'X-Method-Override',
+  'X-Original-URL',
+  'X-Rewrite-URL',
   ':status',
 ];
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { ProxyError } from '../../src/errors.ts';
 import { type BodySink, StreamedBody } from '../../src/relay/request-body.ts';
 import { settle } from '../support/fake-clock.ts';
 
@@ -21,7 +22,7 @@ function collect(): Collected {
         return collected.wantsMore;
       },
       onEnd: (trailers) => events.push(`end ${trailers.join(',')}`),
-      onBroken: () => events.push('broken'),
+      onBroken: (cause) => events.push(cause === undefined ? 'broken' : `broken ${cause.code}`),
     },
   };
   return collected;
@@ -143,4 +144,66 @@ test('a body that ends before its time, fails or is closed is broken, and says s
   late.body.open(lateSink.sink);
   await settle();
   assert.deepEqual(lateSink.events, ['broken']);
+});
+
+function startLimited(bytes: number): { stream: PassThrough; body: StreamedBody } {
+  const stream = new PassThrough();
+  const source = { stream, isComplete: () => true, trailers: () => ['X-T', '1'] };
+  const toError = () => new ProxyError('body_too_large', 'That is too much.');
+  return { stream, body: new StreamedBody(source, undefined, { bytes, toError }) };
+}
+
+test('a body with a limit is counted once, however many sinks it is given to', async () => {
+  const { stream, body } = startLimited(5);
+  const [first, second] = [collect(), collect()];
+  body.open(first.sink);
+  stream.write('abc');
+  await settle();
+  body.open(second.sink);
+  await settle();
+  stream.end('de');
+  await settle();
+  assert.deepEqual(second.events, ['abc', 'de', 'end X-T,1']);
+});
+
+test('what is beyond its limit is given to nobody, and each sink is told why; the rest is read and dropped', async () => {
+  const { stream, body } = startLimited(5);
+  const [first, second] = [collect(), collect()];
+  body.open(first.sink);
+  stream.write('abc');
+  await settle();
+  stream.write('def');
+  await settle();
+  assert.deepEqual(first.events, ['abc', 'broken body_too_large']);
+  assert.equal(stream.isPaused(), true);
+  stream.write('ghi');
+  stream.resume();
+  await settle();
+  stream.end('jkl');
+  await settle();
+  assert.equal(stream.readableLength, 0);
+  assert.deepEqual(first.events, ['abc', 'broken body_too_large']);
+  body.open(second.sink);
+  await settle();
+  assert.deepEqual(second.events, ['abc', 'broken body_too_large']);
+});
+
+test('a sink that is behind gets what there was before it is told', async () => {
+  const { stream, body } = startLimited(3);
+  const [first, second] = [collect(), collect()];
+  body.open(first.sink);
+  stream.write('ab');
+  await settle();
+  second.wantsMore = false;
+  const reading = body.open(second.sink);
+  stream.write('c');
+  stream.write('d');
+  await settle();
+  reading.resume();
+  await settle();
+  reading.resume();
+  await settle();
+  reading.resume();
+  await settle();
+  assert.deepEqual(second.events, ['ab', 'c', 'broken body_too_large']);
 });

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import { toListenerUrl } from '../../src/config/address.ts';
 import type { ListenAddress, ListenerTls, UnixAddress, UpstreamProtocol } from '../../src/config/config.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
@@ -28,6 +29,8 @@ export interface RelayOptions {
   readonly keepAliveMs?: number;
   readonly lingerMs?: number;
   readonly protocol?: UpstreamProtocol;
+  /** What the exchanges know of time; the machine's if left out. */
+  readonly clock?: Pick<Clock, 'now'>;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
 }
@@ -43,6 +46,7 @@ export async function startRelay(
   const upstream = { origin: upstreamOrigin, connectTimeoutMs };
   const transport = createTransport({ ...upstream, protocol: options.protocol ?? 'auto' });
   const upgrades = createUpgradeCarrier(upstream);
+  const { clock = systemClock } = options;
   const upstreamHost = new URL(upstreamOrigin).host;
   const compiled = site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change }));
   const records: ExchangeRecord[] = [];
@@ -58,8 +62,8 @@ export async function startRelay(
     },
     load: createLoad(options.maxRequests ?? 1_000),
     isDraining: () => isDraining,
-    monotonicMs: () => performance.now(),
-    wallMs: () => Date.now(),
+    monotonicMs: () => clock.now().monotonicMs,
+    wallMs: () => clock.now().wallMs,
   };
   const listener = await listen(
     [{ address: options.address ?? { host: '127.0.0.1', port: 0 }, tls: options.tls }],

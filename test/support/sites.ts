@@ -1,6 +1,8 @@
 import type { HeldToken, TokenSource } from '../../src/auth/token-source.ts';
+import type { RouteConfig } from '../../src/config/config.ts';
 import { createGate } from '../../src/gate/gate.ts';
 import type { RequestHead } from '../../src/relay/decide.ts';
+import { compileRules } from '../../src/relay/route-rules.ts';
 import type { Route, Site } from '../../src/relay/site.ts';
 import { createHomeward } from '../../src/routing/homeward.ts';
 import { createRouteTable } from '../../src/routing/table.ts';
@@ -41,6 +43,8 @@ export function route(change: Partial<Route> = {}): Route {
     upstreamOrigin: 'https://upstream.example',
     upstreamHost: 'upstream.example',
     tokens: staticTokens('token'),
+    rules: undefined,
+    rate: undefined,
     header: 'auto',
     spareHeader: 'X-Serverless-Authorization',
     quotaProject: undefined,
@@ -64,6 +68,14 @@ export function route(change: Partial<Route> = {}): Route {
     },
     ...change,
   };
+}
+
+/** The rules of a route that is closed in these ways, and open in all others. */
+export function rules(
+  closed: Partial<Pick<RouteConfig, 'methods' | 'readOnly' | 'paths'>> & { readonly bodyBytes?: number },
+): Pick<Route, 'rules'> {
+  const { methods, readOnly = false, paths, bodyBytes } = closed;
+  return { rules: compileRules({ methods, readOnly, paths, limits: { bodyBytes, rate: undefined } }) };
 }
 
 /** A site with these routes and the default gate. */

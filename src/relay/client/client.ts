@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Answer } from '../answers.ts';
 import type { RequestHead } from '../decide.ts';
 import type { FieldLines } from '../field-lines.ts';
-import type { RequestBody } from '../request-body.ts';
+import type { BodyLimit, RequestBody } from '../request-body.ts';
 
 /** The client's side of an exchange: its request as it came, and the way its response goes, in whichever version of HTTP. */
 export interface Client {
@@ -15,8 +15,8 @@ export interface Client {
   readonly sentStatus: number;
   /** Says who is told; before anything else. */
   listen(listener: ClientListener): void;
-  /** The request's content; asked for once at most. `length` is in bytes, undefined where it isn't known. */
-  openBody(length: number | undefined): RequestBody;
+  /** The request's content; asked for once at most. `length` is in bytes, undefined where it isn't known: then `limit` counts. */
+  openBody(length: number | undefined, limit?: BodyLimit): RequestBody;
   /** Sends a response below 200, if the client understands those. */
   sendInterim(status: number, lines: FieldLines): void;
   /**

@@ -4,7 +4,7 @@ import type { Answer } from '../answers.ts';
 import { breakOff } from '../break-off.ts';
 import type { RequestHead } from '../decide.ts';
 import type { FieldLines } from '../field-lines.ts';
-import { type RequestBody, StreamedBody } from '../request-body.ts';
+import { type BodyLimit, type RequestBody, StreamedBody } from '../request-body.ts';
 import { toTrailers } from '../trailers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 
@@ -70,11 +70,12 @@ export class Http1Client implements Client {
     this.#response.on('drain', () => listener.onDrain());
   }
 
-  openBody(length: number | undefined): RequestBody {
+  openBody(length: number | undefined, limit?: BodyLimit): RequestBody {
     const stream = this.#request;
     return new StreamedBody(
       { stream, isComplete: () => stream.complete, trailers: () => toTrailers(stream.rawTrailers) },
       length,
+      limit,
     );
   }
 

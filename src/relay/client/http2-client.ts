@@ -9,14 +9,17 @@ import type { Answer } from '../answers.ts';
 import type { RequestHead } from '../decide.ts';
 import { type FieldLines, findValue } from '../field-lines.ts';
 import { fromHttp2Fields, joinCookies, toHttp2Fields } from '../http2-fields.ts';
-import { type RequestBody, StreamedBody } from '../request-body.ts';
+import { type BodyLimit, type RequestBody, StreamedBody } from '../request-body.ts';
 import { toTrailers } from '../trailers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
-/** How often it is looked whether an early answer has gone out to a client that is slow to take it. */
-const STOP_RETRY_MS = 100;
+/**
+ * How long after an early answer its upload is stopped, and how often it is looked whether a client that is slow to take the answer has
+ * it: curl 7.88 loses what comes in one read with the reset, and many a client stops by itself.
+ */
+const STOP_DELAY_MS = 100;
 
 /** A client that speaks HTTP/2: one stream of its connection (RFC 9113). */
 export class Http2Client implements Client {
@@ -72,11 +75,12 @@ export class Http2Client implements Client {
     this.#stream.on('drain', () => listener.onDrain());
   }
 
-  openBody(length: number | undefined): RequestBody {
+  openBody(length: number | undefined, limit?: BodyLimit): RequestBody {
     const stream = this.#stream;
     return new StreamedBody(
       { stream, isComplete: () => !stream.aborted, trailers: () => this.#requestTrailers },
       length,
+      limit,
     );
   }
 
@@ -166,11 +170,12 @@ export class Http2Client implements Client {
     const stop = (): void => {
       if (this.#isRequestWhole || stream.closed || stream.destroyed) return;
       if (stream.state.localClose === 1) stream.close(NGHTTP2_NO_ERROR);
-      else setTimeout(stop, STOP_RETRY_MS).unref();
+      else stopLater();
     };
+    const stopLater = (): void => void setTimeout(stop, STOP_DELAY_MS).unref();
     if (this.#isRequestWhole) return;
     stream.resume();
-    setImmediate(stop);
+    stopLater();
   }
 }
 

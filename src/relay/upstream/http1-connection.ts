@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { CancelTimer } from '../../clock.ts';
+import type { ProxyError } from '../../errors.ts';
 import type { RequestBody } from '../request-body.ts';
 import { type Connecting, connect } from './connect.ts';
 import { ConnectionError, type ConnectionFault } from './connection-error.ts';
@@ -175,8 +176,8 @@ export class Http1Connection implements ResponseSink, Http1UploadListener, Carri
     this.#quietMs = 0;
   }
 
-  onBroken(): void {
-    this.close(new ConnectionError('REQUEST_BROKEN', 'the request broke off'));
+  onBroken(cause?: ProxyError): void {
+    this.close(cause ?? new ConnectionError('REQUEST_BROKEN', 'the request broke off'));
   }
 
   #onReady(socket: Socket): void {

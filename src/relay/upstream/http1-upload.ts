@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ProxyError } from '../../errors.ts';
 import type { BodyReading, BodySink, RequestBody } from '../request-body.ts';
 
 export interface Http1UploadListener {
@@ -6,8 +7,8 @@ export interface Http1UploadListener {
   onProgress(): void;
   /** All of the body is sent; nothing follows. */
   onSent(): void;
-  /** The body broke off, or is not as long as its head said; nothing follows. */
-  onBroken(): void;
+  /** The body broke off, or is not as long as its head said, or `cause` says why it isn't sent; nothing follows. */
+  onBroken(cause?: ProxyError): void;
 }
 
 /** A trailer's name (a token, RFC 9110, section 5.6.2) and value that can't end its line. */
@@ -73,13 +74,13 @@ export class Http1Upload implements BodySink {
     this.#listener.onSent();
   }
 
-  onBroken(): void {
-    this.#break();
+  onBroken(cause?: ProxyError): void {
+    this.#break(cause);
   }
 
-  #break(): void {
+  #break(cause?: ProxyError): void {
     this.stop();
-    this.#listener.onBroken();
+    this.#listener.onBroken(cause);
   }
 
   readonly #onDrain = (): void => {

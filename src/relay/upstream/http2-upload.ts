@@ -88,7 +88,7 @@ export function startHttp2Upload(
         trailers = lines;
         stream.end();
       },
-      onBroken: () => onBroken(),
+      onBroken,
     });
   };
 

@@ -323,6 +323,17 @@ test('R44: an early refusal of an upload over HTTP/2 is delivered whole, and the
   assert.equal(other.status, 413);
 });
 
+test('R44: a client that stops by itself once it has its answer is not stopped by a reset, which could cost it the answer', async (t) => {
+  const relay = await startRelay(t, 'http://127.0.0.1:1', { path: '/only', name: '/only' });
+  const client = connectRawHttp2(relay.url);
+  client.send(toHeaders(1, requestFields('POST'), Flag.endHeaders));
+  await client.find(({ streamId, flags }) => streamId === 1 && (flags & Flag.endStream) !== 0);
+  client.send(toFrame(Frame.data, Flag.endStream, 1, Buffer.from('x')), toHeaders(3, requestFields('GET')));
+  await client.find(({ streamId, flags }) => streamId === 3 && (flags & Flag.endStream) !== 0);
+  assert.ok(client.frames.every(({ type }) => type !== Frame.rstStream));
+  client.socket.destroy();
+});
+
 test('R44: the upload is only stopped once the response has ended, whoever made it and with content or without', async (t) => {
   const { origin } = await startUpstream(t, (request, response) => {
     const status = Number(request.url?.slice(1));
