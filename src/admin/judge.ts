@@ -80,5 +80,5 @@ function judgeToken({ isToken }: AdminRules, facts: RequestFacts): ProxyError | 
 
 function judgeBody({ contentLength, transferEncoding }: RequestFacts): ProxyError | undefined {
   if (transferEncoding === undefined && Number(contentLength ?? 0) <= MOST_BODY_BYTES) return undefined;
-  return new ProxyError('bad_request', 'Nothing here takes a body.', { hint: 'Leave the body away.' });
+  return new ProxyError('body_too_large', 'Nothing here takes a body.', { hint: 'Leave the body away.' });
 }

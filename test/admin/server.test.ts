@@ -208,7 +208,7 @@ test('R10: a body that isn’t over is not waited for, nor read on without end',
   greedy.write(
     `POST /quit HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\nTransfer-Encoding: chunked\r\n\r\n`,
   );
-  assert.match(await answered, /^HTTP\/1\.1 400 .*\r\nConnection: close\r\n/s);
+  assert.match(await answered, /^HTTP\/1\.1 413 .*\r\nConnection: close\r\n/s);
   assert.equal(quits(), 1);
 });
 
