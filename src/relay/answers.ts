@@ -31,7 +31,7 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
   const body = `${JSON.stringify({ error: { code, message, hint, route: context.route, requestId: context.requestId } }, null, 2)}\n`;
   const lines = ['Content-Type', 'application/json; charset=utf-8', ...ownLines(error, body)];
   lines.push(...retryLines(error));
-  const allow = code === 'method_not_allowed' ? RELAYED_METHODS : error.allow;
+  const allow = error.allow ?? (code === 'method_not_allowed' ? RELAYED_METHODS : undefined);
   if (allow !== undefined) lines.push('Allow', allow);
   lines.push(...challengeLines(error));
   return { status: error.status, lines, body };
