@@ -1,0 +1,187 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ResponseReader, type SeenResponse } from '../faults/response-reader.ts';
+import { connectedRoute, startSite } from '../support/relays.ts';
+import { site, staticTokens } from '../support/sites.ts';
+import { connectTo } from '../support/sockets.ts';
+import { type Sighting, startRecordingUpstream } from './recording-upstream.ts';
+import { type Reading, readRequests } from './strict-reader.ts';
+
+/** Bytes that a client sends, one piece after another. */
+export interface WireInput {
+  readonly name: string;
+  /** Latin1: a character is a byte. */
+  readonly segments: readonly string[];
+  /** What has to become of it; undefined where both will do. */
+  readonly outcome?: 'refused' | 'forwarded' | undefined;
+}
+
+export type RouteName = 'a' | 'b';
+
+/** A route as a judge knows it. */
+export interface StageRoute {
+  readonly path: '' | '/b';
+  readonly base: string;
+  readonly token: string;
+  readonly host: string;
+}
+
+export type StageRoutes = Readonly<Record<RouteName, StageRoute>>;
+
+/** What became of an input. */
+export interface Outcome {
+  /** What a strict reader finds in the input. */
+  readonly reading: Reading;
+  readonly responses: readonly SeenResponse[];
+  readonly seen: Readonly<Record<RouteName, Sighting>>;
+  /** What went wrong with the connections themselves. */
+  readonly complaints: readonly string[];
+}
+
+/** A relay with two routes of different audiences, each with an upstream of its own. One input at a time. */
+export interface Lane {
+  readonly url: string;
+  readonly routes: StageRoutes;
+  play(input: WireInput): Promise<Outcome>;
+  /** Asks both upstreams something through the relay. Once that is answered, all that was sent to it before has been read. */
+  ping(): Promise<string | undefined>;
+  take(): Promise<Outcome['seen']>;
+}
+
+/** Nothing takes this long that comes at all. */
+export const DEADLINE_MS = 10_000;
+
+const isPing = (target: string): boolean => /^\/(?:base\/one|two)\/ping-\d+$/.test(target);
+
+export async function startLane(t: Pick<TestContext, 'after'>): Promise<Lane> {
+  const upstreams = {
+    a: await startRecordingUpstream(t, 'a', isPing),
+    b: await startRecordingUpstream(t, 'b', isPing),
+  };
+  const routes: StageRoutes = {
+    a: { path: '', base: '/base/one', token: 'token-of-a', host: upstreams.a.host },
+    b: { path: '/b', base: '/two', token: 'token-of-b', host: upstreams.b.host },
+  };
+  const relay = await startSite(
+    t,
+    site(
+      connectedRoute(t, upstreams.a.origin, {
+        basePath: routes.a.base,
+        header: 'authorization',
+        tokens: staticTokens(routes.a.token, upstreams.a.origin),
+      }),
+      connectedRoute(t, upstreams.b.origin, {
+        name: '/b',
+        path: '/b',
+        basePath: routes.b.base,
+        tokens: staticTokens(routes.b.token, upstreams.b.origin),
+      }),
+    ),
+  );
+  const take = async (): Promise<Outcome['seen']> => ({
+    a: await upstreams.a.take(),
+    b: await upstreams.b.take(),
+  });
+  const ping = createPing(t, relay.url);
+  return { url: relay.url, routes, ping, take, play: (input) => play(relay.url, input, ping, take) };
+}
+
+async function play(
+  url: string,
+  { segments }: WireInput,
+  ping: Lane['ping'],
+  take: Lane['take'],
+): Promise<Outcome> {
+  const reading = readRequests(segments.join(''), { skipsEmptyLines: true, endsAtLast: true });
+  const complaints: string[] = [];
+  const reader = new ResponseReader((index) => reading.requests[index]?.method === 'HEAD');
+  const socket = connectTo(url);
+  const closed = whenClosed(socket, reader, complaints);
+  const answered = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (reader.responses.length >= reading.requests.length) resolve();
+    };
+    socket.on('data', (chunk: Buffer) => {
+      reader.read(chunk.toString('latin1'));
+      look();
+    });
+    look();
+  });
+  const deadline = setTimeout(() => {
+    complaints.push('neither an answer nor an end');
+    socket.destroy();
+  }, DEADLINE_MS);
+  await sendSegments(socket, segments);
+  await Promise.race([answered, closed]);
+  complaints.push(...[await ping()].filter((text) => text !== undefined));
+  socket.end();
+  await closed;
+  clearTimeout(deadline);
+  complaints.push(...[await ping()].filter((text) => text !== undefined));
+  if (reader.complaint !== undefined) complaints.push(`the client received ${reader.complaint}`);
+  return { reading, responses: reader.responses, seen: await take(), complaints };
+}
+
+/** Each piece in a read of its own, on the other side of the same event loop. */
+export async function sendSegments(socket: Socket, segments: readonly string[]): Promise<void> {
+  socket.setNoDelay(true);
+  if (socket.connecting) await once(socket, 'connect');
+  for (const [i, segment] of segments.entries()) {
+    if (!socket.writable) return;
+    socket.write(segment, 'latin1');
+    if (i + 1 < segments.length) await nextTurn();
+  }
+}
+
+async function whenClosed(socket: Socket, reader: ResponseReader, complaints: string[]): Promise<void> {
+  let wasReset = false;
+  socket.on('error', () => {
+    wasReset = true;
+  });
+  await new Promise((resolve) => socket.on('close', resolve));
+  try {
+    reader.finish(wasReset);
+  } catch (error) {
+    complaints.push(String(error));
+  }
+}
+
+/** Both routes in one go, over a connection that is kept. */
+function createPing(t: Pick<TestContext, 'after'>, url: string): Lane['ping'] {
+  let socket: Socket | undefined;
+  let count = 0;
+  t.after(() => socket?.destroy());
+  return async () => {
+    if (socket === undefined || socket.destroyed) {
+      socket = connectTo(url);
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+    }
+    const line = socket;
+    count += 1;
+    const request = (path: string): string => `GET ${path}/ping-${count} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const ends = [`/base/one/ping-${count}`, `/two/ping-${count}`];
+    let text = '';
+    line.write(request('') + request('/b'));
+    const isAnswered = await new Promise<boolean>((resolve) => {
+      const settle = (isWell: boolean): void => {
+        line.off('data', onData).off('close', onClose);
+        clearTimeout(deadline);
+        resolve(isWell);
+      };
+      const onData = (chunk: Buffer): void => {
+        text += chunk.toString('latin1');
+        if (text.split('HTTP/1.1 200 OK').length === 3 && text.endsWith(ends[1] ?? ''))
+          settle(text.includes(ends[0] ?? ''));
+      };
+      const onClose = (): void => settle(false);
+      const deadline = setTimeout(onClose, DEADLINE_MS);
+      line.on('data', onData).on('close', onClose);
+    });
+    if (isAnswered) return undefined;
+    line.destroy();
+    return `the next request got an answer that is not its own: ${JSON.stringify(text.slice(0, 300))}`;
+  };
+}
