@@ -72,7 +72,7 @@ export interface Forward {
   readonly isGrpc: boolean;
   /** A handshake: the connection is to be switched to this protocol. */
   readonly upgrade: UpgradeProtocol | undefined;
-  /** `Host` as the client sent it. */
+  /** The authority that the client asked for: its `Host`, or that of an absolute-form target (RFC 9112, section 3.2.2). */
   readonly forwardedHost: string;
   readonly placement: Placement;
 }
@@ -116,6 +116,9 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     throw new ProxyError('head_too_large', `The request head is larger than ${MAX_HEAD_BYTES} bytes.`);
   }
   const facts = readRequestFacts(head.lines);
+  // Whoever it is from: where it ends has to be beyond doubt, or what follows it is no request.
+  const framing =
+    head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts);
   const host = settleHost(head, facts);
   const target = parseTarget(head.target);
   const arrival: Arrival = {
@@ -142,7 +145,7 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     throw new ProxyError('bad_request', 'Only OPTIONS may have the target "*".');
   }
   if (verdict.kind === 'ask') {
-    const url = `${head.scheme}://${host}${target.path}${target.query}`;
+    const url = `${head.scheme}://${target.authority ?? host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
   if (facts.expect !== undefined && facts.expect.toLowerCase() !== '100-continue') {
@@ -158,10 +161,10 @@ function decideOrThrow(site: Site, head: RequestHead): Decision {
     facts,
     localTarget: target.path + target.query,
     target: toUpstreamTarget(route, target.path, target.query),
-    framing: head.http2 === undefined ? framingOf(facts, head.httpMinor) : framingOfStream(head.http2, facts),
+    framing,
     isGrpc: isGrpc(facts),
     upgrade: head.canUpgrade ? upgrade : undefined,
-    forwardedHost: host ?? '',
+    forwardedHost: target.authority ?? host ?? '',
     placement: placeToken(route, facts),
   };
 }

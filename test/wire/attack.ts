@@ -11,9 +11,9 @@ export function request(
   line: string,
   lines: readonly string[] = [],
   body = '',
-  host: string | undefined = 'localhost',
+  host: string | null = 'localhost',
 ): string {
-  const fields = host === undefined ? lines : [`Host: ${host}`, ...lines];
+  const fields = host === null ? lines : [`Host: ${host}`, ...lines];
   return `${line} HTTP/1.1\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n${body}`;
 }
 

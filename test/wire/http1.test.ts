@@ -1,14 +1,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toInputs } from './attack.ts';
 import { playAll, say, tellFaults } from './campaign.ts';
-import { FRAMING_ATTACKS } from './framing-attacks.ts';
-import { HEAD_ATTACKS } from './head-attacks.ts';
+import { NO_CORPORA } from './corpus.ts';
+import { ATTACKS, CORPORA, createMutations, SEED } from './inputs.ts';
+import { PROPER } from './mutations.ts';
 
-const ATTACKS = toInputs([...FRAMING_ATTACKS, ...HEAD_ATTACKS]);
+/** `npm run test:wire` plays many more. */
+const MUTATIONS = 400;
 
 test('R11-R19, R24, R26-R32, R39: each attack is refused, or goes on as the one request it is, with the one token of its route', async (t) => {
-  const tally = await playAll(t, ATTACKS);
+  const proper = PROPER.map((input) => ({ ...input, outcome: 'forwarded' as const }));
+  const tally = await playAll(t, [...proper, ...ATTACKS]);
   t.diagnostic(say(tally));
   assert.equal(tally.faults.length, 0, tellFaults(tally));
+});
+
+test('R28: so is each request of the corpora of others, where they are', async (t) => {
+  if (CORPORA === undefined) t.diagnostic(NO_CORPORA);
+  const tally = await playAll(t, CORPORA ?? []);
+  t.diagnostic(say(tally));
+  assert.equal(tally.faults.length, 0, tellFaults(tally));
+});
+
+test(`R28: so is each of ${MUTATIONS} mutations of them all`, async (t) => {
+  const tally = await playAll(t, createMutations(MUTATIONS));
+  t.diagnostic(`WIRE_SEED=${SEED}: ${say(tally)}`);
+  assert.equal(tally.faults.length, 0, `WIRE_SEED=${SEED}:\n${tellFaults(tally)}`);
 });

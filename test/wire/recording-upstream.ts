@@ -49,10 +49,7 @@ export async function startRecordingUpstream(
   let count = 0;
   const read = (line: Line, chunk: Buffer): void => {
     line.rest += chunk.toString('latin1');
-    const { requests, end, violation, part } = readRequests(line.rest, {
-      skipsEmptyLines: false,
-      endsAtLast: false,
-    });
+    const { requests, end, violation, part } = readRequests(line.rest, { side: 'upstream' });
     if (violation !== undefined) violations.push(`${violation}: ${JSON.stringify(line.rest.slice(0, 400))}`);
     if (requests.length > 1) violations.push('a request before the response to the one before');
     for (const request of requests) {
@@ -79,7 +76,7 @@ export async function startRecordingUpstream(
     socket.on('close', () => {
       open.delete(line);
       if (line.rest === '') return;
-      parts.push(readRequests(line.rest, { skipsEmptyLines: false, endsAtLast: false }).part);
+      parts.push(readRequests(line.rest, { side: 'upstream' }).part);
     });
   });
   server.listen(0, '127.0.0.1');

@@ -94,8 +94,9 @@ async function play(
   ping: Lane['ping'],
   take: Lane['take'],
 ): Promise<Outcome> {
-  const reading = readRequests(segments.join(''), { skipsEmptyLines: true, endsAtLast: true });
+  const reading = readRequests(segments.join(''), { side: 'client' });
   const complaints: string[] = [];
+  let received = '';
   const reader = new ResponseReader((index) => reading.requests[index]?.method === 'HEAD');
   const socket = connectTo(url);
   const closed = whenClosed(socket, reader, complaints);
@@ -104,6 +105,7 @@ async function play(
       if (reader.responses.length >= reading.requests.length) resolve();
     };
     socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1');
       reader.read(chunk.toString('latin1'));
       look();
     });
@@ -120,7 +122,8 @@ async function play(
   await closed;
   clearTimeout(deadline);
   complaints.push(...[await ping()].filter((text) => text !== undefined));
-  if (reader.complaint !== undefined) complaints.push(`the client received ${reader.complaint}`);
+  if (reader.complaint !== undefined)
+    complaints.push(`the client received ${reader.complaint}: ${JSON.stringify(received)}`);
   return { reading, responses: reader.responses, seen: await take(), complaints };
 }
 

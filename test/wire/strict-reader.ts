@@ -46,9 +46,10 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]*)?$/;
-/** RFC 9112, section 7.1.1. */
-const CHUNK_LINE =
-  /^([0-9A-Fa-f]+)(?:[ \t]*;[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/;
+/** Extensions (RFC 9112, section 7.1.1) are ignored, whatever is in them: none goes on. */
+const CHUNK_LINE = /^([0-9A-Fa-f]+)(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/;
+/** RFC 9112, section 3.2. */
+const ANY_FORM = /^(?:\/|http:\/\/|\*$)/i;
 
 /** Where a reader is in its text. */
 interface Place {
@@ -58,22 +59,21 @@ interface Place {
 
 /**
  * Reads all that bytes hold.
- * @param options.skipsEmptyLines as servers should before a request line (RFC 9112, section 2.2)
- * @param options.endsAtLast whether `Connection: close` makes a request the last one
+ * @param side who sends them. What a client sends may have empty lines in front and more spaces than one in its first line, which RFC 9112
+ * lets a server read over (sections 2.2 and 3), and may call itself RTSP, which Node takes for HTTP: none of it goes on. A request with
+ * `Connection: close` is the client's last
  */
-export function readRequests(
-  text: string,
-  options: { readonly skipsEmptyLines: boolean; readonly endsAtLast: boolean },
-): Reading {
+export function readRequests(text: string, { side }: { readonly side: 'client' | 'upstream' }): Reading {
   const place: Place = { text, at: 0 };
+  const isFromClient = side === 'client';
   const requests: WireRequest[] = [];
   for (;;) {
-    if (options.skipsEmptyLines) while (text.startsWith('\r\n', place.at)) place.at += 2;
+    if (isFromClient) while (text[place.at] === '\r' || text[place.at] === '\n') place.at += 1;
     if (place.at === text.length) return { requests, end: 'clean', violation: undefined, part: undefined };
     const body: string[] = [];
     let head: WireHead | undefined;
     try {
-      head = readHead(place);
+      head = readHead(place, isFromClient ? LENIENT_LINE : STRICT_LINE);
       const trailers = readBody(place, head, body);
       requests.push({ ...head, body: body.join(''), trailers });
     } catch (error) {
@@ -82,7 +82,7 @@ export function readRequests(
       if (!(error instanceof Violation)) throw error;
       return { requests, end: 'violation', violation: error.message, part };
     }
-    if (options.endsAtLast && isLast(head)) {
+    if (isFromClient && isLast(head)) {
       return { requests, end: 'last', violation: undefined, part: undefined };
     }
   }
@@ -120,13 +120,15 @@ function readLine(place: Place): string {
   }
 }
 
-function readHead(place: Place): WireHead {
-  const line = readLine(place);
-  const [method = '', target = '', version = '', ...more] = line.split(' ');
-  if (more.length > 0 || !/^HTTP\/1\.[01]$/.test(version)) throw new Violation('a malformed request line');
+const STRICT_LINE = /^([^ ]+) ([^ ]+) HTTP\/(1\.[01])$/;
+const LENIENT_LINE = /^([^ ]+) +([^ ]+) +(?:HTTP|RTSP)\/(1\.[01])$/;
+
+function readHead(place: Place, requestLine: RegExp): WireHead {
+  const [, method = '', target = '', minor] = requestLine.exec(readLine(place)) ?? [];
+  if (minor !== '1.0' && minor !== '1.1') throw new Violation('a malformed request line');
   if (!TOKEN.test(method)) throw new Violation('a method that is no token');
   if (!TARGET.test(target)) throw new Violation('a target with bytes that none has');
-  const minor = version.endsWith('1') ? '1.1' : '1.0';
+  if (!ANY_FORM.test(target)) throw new Violation('a target in no form of one');
   const lines = readFields(place);
   const hosts = valuesOf(lines, 'host');
   if (hosts.length > 1 || (hosts.length === 0 && minor === '1.1')) throw new Violation('not one Host');
@@ -173,7 +175,7 @@ function readBody(place: Place, { framing, length }: WireHead, body: string[]): 
   for (;;) {
     const digits = CHUNK_LINE.exec(readChunkLine(place))?.[1];
     if (digits === undefined) throw new Violation('a malformed chunk size');
-    if (digits.replace(/^0+/, '').length > 12) throw new Violation('an unbelievable chunk size');
+    if (digits.replace(/^0+/, '').length > 16) throw new Violation('an unbelievable chunk size');
     const size = Number.parseInt(digits, 16);
     if (size === 0) return readFields(place);
     readData(place, size, body);

@@ -7,9 +7,13 @@ import type { FieldLines } from '../field-lines.ts';
 import { type RequestBody, StreamedBody } from '../request-body.ts';
 import { toTrailers } from '../trailers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
+import { isLast, makeLast } from './pipeline.ts';
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
+
+/** Answers to what is no proper request: who knows where it ends, or what is meant by what follows. */
+const NO_REQUEST = new Set([400, 501, 505]);
 
 /** A client that speaks HTTP/1.0 or HTTP/1.1. */
 export class Http1Client implements Client {
@@ -86,7 +90,7 @@ export class Http1Client implements Client {
 
   sendHead({ status, reason, lines, contentLength }: ClientResponseHead): void {
     const response = this.#response;
-    if (this.#isDraining()) response.shouldKeepAlive = false;
+    if (this.#isDraining() || isLast(this.#request)) response.shouldKeepAlive = false;
     const isInChunks = this.head.method !== 'HEAD' && this.head.httpMinor > 0;
     const fitting = isInChunks ? lines : withoutTrailer(lines);
     response.writeHead(status, reason === '' ? STATUS_CODES[status] : reason, fitting);
@@ -125,7 +129,8 @@ export class Http1Client implements Client {
   }
 
   sendAnswer({ status, lines, body }: Answer): void {
-    if (this.#isDraining()) this.#response.shouldKeepAlive = false;
+    if (NO_REQUEST.has(status)) makeLast(this.#request);
+    if (this.#isDraining() || isLast(this.#request)) this.#response.shouldKeepAlive = false;
     // With its reason, as Node keeps one that it refused before.
     this.#response.writeHead(status, STATUS_CODES[status], lines);
     this.#response.end(body);
