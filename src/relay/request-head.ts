@@ -304,5 +304,9 @@ export function framingOf(facts: RequestFacts, httpMinor: number): BodyFraming {
 /** How a body goes on that came on an HTTP/2 stream, where its end needs no framing. */
 export function framingOfStream(stream: { readonly hasBody: boolean }, facts: RequestFacts): BodyFraming {
   if (!stream.hasBody) return 'none';
-  return facts.contentLength !== undefined && LENGTH.test(facts.contentLength) ? 'length' : 'chunked';
+  const { contentLength } = facts;
+  // With nothing announced the head alone would be the whole request upstream, before it is known whether nothing comes.
+  return contentLength !== undefined && LENGTH.test(contentLength) && Number(contentLength) > 0
+    ? 'length'
+    : 'chunked';
 }

@@ -1,11 +1,13 @@
 import type { TestContext } from 'node:test';
-import { judge } from './judge.ts';
+import type { Http2Input } from './http2-reader.ts';
+import { playHttp2 } from './http2-stage.ts';
+import { judge, type Verdict } from './judge.ts';
 import { type Lane, startLane, type WireInput } from './stage.ts';
 
 /** Inputs at once. */
 const LANES = 24;
 /** Faults that are told; one bug tends to show in many inputs. */
-const MOST_TOLD = 40;
+const MOST_TOLD = 12;
 
 /** What became of many inputs. */
 export interface Tally {
@@ -18,7 +20,25 @@ export interface Tally {
 }
 
 /** Plays all inputs, each against a relay of its own while it lasts, and judges them. */
-export async function playAll(t: Pick<TestContext, 'after'>, inputs: Iterable<WireInput>): Promise<Tally> {
+export function playAll(t: Pick<TestContext, 'after'>, inputs: Iterable<WireInput>): Promise<Tally> {
+  const show = ({ segments }: WireInput): string =>
+    segments.map((segment) => JSON.stringify(segment.slice(0, 700))).join(' + ');
+  const play = async (lane: Lane, input: WireInput) => judge(input, await lane.play(input), lane.routes);
+  return runCampaign(t, inputs, play, show);
+}
+
+/** The same for requests over HTTP/2. */
+export function playAllHttp2(t: Pick<TestContext, 'after'>, inputs: Iterable<Http2Input>): Promise<Tally> {
+  const show = ({ name: _, ...input }: Http2Input): string => JSON.stringify(input).slice(0, 900);
+  return runCampaign(t, inputs, playHttp2, show);
+}
+
+async function runCampaign<T extends { readonly name: string }>(
+  t: Pick<TestContext, 'after'>,
+  inputs: Iterable<T>,
+  play: (lane: Lane, input: T) => Promise<Verdict>,
+  show: (input: T) => string,
+): Promise<Tally> {
   const lanes = await Promise.all(Array.from({ length: LANES }, () => startLane(t)));
   const iterator = inputs[Symbol.iterator]();
   const refusals = new Map<number, number>();
@@ -26,26 +46,23 @@ export async function playAll(t: Pick<TestContext, 'after'>, inputs: Iterable<Wi
   let [count, forwarded] = [0, 0];
   const goOn = async (lane: Lane): Promise<void> => {
     for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
+      const input = next.value;
       count += 1;
-      const verdict = judge(next.value, await lane.play(next.value), lane.routes);
+      const verdict = await play(lane, input);
       forwarded += verdict.forwarded;
       for (const status of verdict.refusals) refusals.set(status, (refusals.get(status) ?? 0) + 1);
-      if (verdict.faults.length > 0) faults.push(toStory(next.value, verdict.faults));
+      if (verdict.faults.length > 0)
+        faults.push(`${input.name}: ${verdict.faults.join('; ')}\n    ${show(input)}`);
     }
   };
   await Promise.all(lanes.map(goOn));
   return { inputs: count, forwarded, refusals, faults };
 }
 
-function toStory({ name, segments }: WireInput, faults: readonly string[]): string {
-  const bytes = segments.map((segment) => JSON.stringify(segment.slice(0, 700))).join(' + ');
-  return `${name}: ${faults.join('; ')}\n    ${bytes}`;
-}
-
 /** A tally in a line. */
 export function say({ inputs, forwarded, refusals, faults }: Tally): string {
   const statuses = [...refusals].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`);
-  return `${inputs} inputs: ${forwarded} requests forwarded; refused: ${statuses.join(', ')}; violations: ${faults.length}`;
+  return `${inputs} inputs: ${forwarded} requests forwarded; refused: ${statuses.join(', ') || inputs - forwarded}; violations: ${faults.length}`;
 }
 
 /** The faults as a message; empty where there are none. */
