@@ -2,6 +2,7 @@ import type { TestContext } from 'node:test';
 import type { Http2Input } from './http2-reader.ts';
 import { playHttp2 } from './http2-stage.ts';
 import { judge, type Verdict } from './judge.ts';
+import { judgeResponse, type ResponseInput, type ResponseLane, startResponseLane } from './responses.ts';
 import { type Lane, startLane, type WireInput } from './stage.ts';
 
 /** Inputs at once. */
@@ -33,18 +34,44 @@ export function playAllHttp2(t: Pick<TestContext, 'after'>, inputs: Iterable<Htt
   return runCampaign(t, inputs, playHttp2, show);
 }
 
-async function runCampaign<T extends { readonly name: string }>(
+/** The same for what upstreams say. */
+export function playAllResponses(t: TestContext, inputs: Iterable<ResponseInput>): Promise<Tally> {
+  const play = async (lane: ResponseLane, input: ResponseInput): Promise<Verdict> => {
+    const outcome = await lane.play(input);
+    const [response] = outcome.responses;
+    const isRefused = response?.code !== undefined;
+    const refusals = isRefused ? [response.status] : [];
+    return { forwarded: isRefused ? 0 : 1, refusals, faults: judgeResponse(input, outcome) };
+  };
+  return runLanes(
+    inputs,
+    () => startResponseLane(t),
+    play,
+    ({ bytes }) => JSON.stringify(bytes.slice(0, 700)),
+  );
+}
+
+function runCampaign<T extends { readonly name: string }>(
   t: Pick<TestContext, 'after'>,
   inputs: Iterable<T>,
   play: (lane: Lane, input: T) => Promise<Verdict>,
   show: (input: T) => string,
 ): Promise<Tally> {
-  const lanes = await Promise.all(Array.from({ length: LANES }, () => startLane(t)));
+  return runLanes(inputs, () => startLane(t), play, show);
+}
+
+async function runLanes<T extends { readonly name: string }, L>(
+  inputs: Iterable<T>,
+  start: () => Promise<L>,
+  play: (lane: L, input: T) => Promise<Verdict>,
+  show: (input: T) => string,
+): Promise<Tally> {
+  const lanes = await Promise.all(Array.from({ length: LANES }, start));
   const iterator = inputs[Symbol.iterator]();
   const refusals = new Map<number, number>();
   const faults: string[] = [];
   let [count, forwarded] = [0, 0];
-  const goOn = async (lane: Lane): Promise<void> => {
+  const goOn = async (lane: L): Promise<void> => {
     for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
       const input = next.value;
       count += 1;

@@ -97,7 +97,7 @@ export function valuesOf(lines: readonly string[], lowerName: string): string[] 
 export function membersOf(lines: readonly string[], lowerName: string): string[] {
   return valuesOf(lines, lowerName)
     .flatMap((value) => value.split(','))
-    .map((member) => member.trim().toLowerCase())
+    .map((member) => member.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase())
     .filter((member) => member !== '');
 }
 

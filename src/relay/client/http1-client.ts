@@ -13,7 +13,7 @@ import { isLast, makeLast } from './pipeline.ts';
 const SINGLE_WRITE_BYTES = 16_384;
 
 /** Answers to what is no proper request: who knows where it ends, or what is meant by what follows. */
-const NO_REQUEST = new Set([400, 501, 505]);
+const NO_REQUEST = new Set([400, 414, 431, 501, 505]);
 
 /** A client that speaks HTTP/1.0 or HTTP/1.1. */
 export class Http1Client implements Client {
