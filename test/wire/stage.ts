@@ -80,25 +80,29 @@ export async function startLane(t: Pick<TestContext, 'after'>): Promise<Lane> {
       }),
     ),
   );
+  const ping = createPing(t, () => connectTo(relay.url), [routes.a.base, routes.b.base]);
   const take = async (): Promise<Outcome['seen']> => ({
     a: await upstreams.a.take(),
     b: await upstreams.b.take(),
   });
-  const ping = createPing(t, relay.url);
-  return { url: relay.url, routes, ping, take, play: (input) => play(relay.url, input, ping, take) };
+  const door: Door = { connect: () => connectTo(relay.url), take, ping };
+  return { url: relay.url, routes, ping, take, play: (input) => play(door, input) };
 }
 
-async function play(
-  url: string,
-  { segments }: WireInput,
-  ping: Lane['ping'],
-  take: Lane['take'],
-): Promise<Outcome> {
+/** What inputs are played against: the relay, or another proxy. */
+export interface Door {
+  connect(): Socket;
+  ping(): Promise<string | undefined>;
+  take(): Promise<Outcome['seen']>;
+}
+
+/** Sends an input over a connection of its own, and waits until all that comes of it has come. */
+export async function play({ connect, ping, take }: Door, { segments }: WireInput): Promise<Outcome> {
   const reading = readRequests(segments.join(''), { side: 'client' });
   const complaints: string[] = [];
   let received = '';
   const reader = new ResponseReader((index) => reading.requests[index]?.method === 'HEAD');
-  const socket = connectTo(url);
+  const socket = connect();
   const closed = whenClosed(socket, reader, complaints);
   const answeredAll = new Promise<void>((resolve) => {
     const look = (): void => {
@@ -154,21 +158,28 @@ async function whenClosed(socket: Socket, reader: ResponseReader, complaints: st
   }
 }
 
-/** Both routes in one go, over a connection that is kept. */
-function createPing(t: Pick<TestContext, 'after'>, url: string): Lane['ping'] {
+/**
+ * Asks for both routes in one go, over a connection that is kept.
+ * @param bases what each route's targets begin with upstream
+ */
+export function createPing(
+  t: Pick<TestContext, 'after'>,
+  connect: () => Socket,
+  bases: readonly [string, string],
+): Door['ping'] {
   let socket: Socket | undefined;
   let count = 0;
   t.after(() => socket?.destroy());
   return async () => {
     if (socket === undefined || socket.destroyed) {
-      socket = connectTo(url);
+      socket = connect();
       socket.setNoDelay(true);
       socket.on('error', () => {});
     }
     const line = socket;
     count += 1;
     const request = (path: string): string => `GET ${path}/ping-${count} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
-    const ends = [`/base/one/ping-${count}`, `/two/ping-${count}`];
+    const ends = bases.map((base) => `${base}/ping-${count}`);
     let text = '';
     line.write(request('') + request('/b'));
     const isAnswered = await new Promise<boolean>((resolve) => {
