@@ -24,7 +24,8 @@ const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n';
 async function startTelling(t: TestContext) {
   const seen: string[] = [];
   const { origin } = await startUpstream(t, async (request, response) => {
-    const body = await readBody(request);
+    const body = await readBody(request).catch(() => undefined);
+    if (body === undefined) return;
     seen.push(`${request.method} ${request.url} ${body.length} ${request.headers['x-forwarded-host']}`);
     response.end(`<${request.method} ${request.url}>`);
   });
@@ -46,7 +47,7 @@ test('R28, R30: nothing behind a request whose end is in doubt is served, and it
     );
     assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `), line);
     assert.match(text, /\r\nConnection: close\r\n/, line);
-    assert.equal(text.split('HTTP/1.1 ').length, 2, line);
+    assert.equal(text.split(/HTTP\/1\.1 \d/).length, 2, line);
   }
   assert.deepEqual(seen, []);
 });
@@ -71,7 +72,7 @@ test('R28, R46: what comes with a request for another protocol is not lost in pa
   socket.write(SMUGGLED);
   const text = await all;
   assert.match(text, /^HTTP\/1\.1 200 .*\r\nConnection: close\r\n/s);
-  assert.equal(text.split('HTTP/1.1 ').length, 2);
+  assert.equal(text.split(/HTTP\/1\.1 \d/).length, 2);
   assert.deepEqual(seen, [`GET /1 0 localhost`]);
 });
 
@@ -116,6 +117,10 @@ test('R29: content over HTTP/2 that turns out to be none, before its upstream co
 
 test('R28: over HTTP/2, an announcement of nothing before content makes no whole request upstream', async (t) => {
   const { url, seen } = await startTelling(t);
+  const get = (target: string): Promise<string> =>
+    exchangeBytes(url, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  // Leaves a connection to the upstream, so that nothing is waited for.
+  await get('/first');
   const client = connectRawHttp2(url);
   client.send(
     toHeaders(1, requestFields('POST', ['content-length', '0']), Flag.endHeaders),
@@ -123,6 +128,6 @@ test('R28: over HTTP/2, an announcement of nothing before content makes no whole
   );
   await client.find(isRefusal);
   client.socket.destroy();
-  await exchangeBytes(url, 'GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
-  assert.deepEqual(seen, ['GET /last 0 localhost']);
+  await get('/last');
+  assert.deepEqual(seen, ['GET /first 0 localhost', 'GET /last 0 localhost']);
 });
