@@ -62,7 +62,7 @@ const LENGTHS: readonly Attack[] = [
 const PLAIN_LENGTHS: readonly Attack[] = [
   ['a length with zeros in front', post(['Content-Length: 0005'], 'hello')],
   ['a length of zeros', post(['Content-Length: 000'], SMUGGLED)],
-  ['a length with white space around', post(['Content-Length: \t 5 \t'], 'hello'), 'forwarded'],
+  ['a length with white space around', post(['Content-Length: \t 5 \t'], 'hello')],
   ['a length in capitals', post(['CONTENT-LENGTH: 5'], 'hello'), 'forwarded'],
   ['a length, and another request behind', post(['Content-Length: 5'], `hello${SMUGGLED}`), 'forwarded'],
   ['no length, and a body', post([], 'hello')],

@@ -447,7 +447,8 @@ const HANDSHAKES: readonly Attack[] = [
   ['a handshake, and a request behind it', `${get(HANDSHAKE)}${SMUGGLED}`],
   ['a handshake with a body', get([...HANDSHAKE, `Content-Length: ${SMUGGLED.length}`], SMUGGLED), 'refused'],
   ['a handshake with chunks', get([...HANDSHAKE, CHUNKED], `0\r\n\r\n${SMUGGLED}`), 'refused'],
-  ['a handshake by POST', post([...HANDSHAKE, 'Content-Length: 5'], 'hello'), 'forwarded'],
+  // Older versions of Node take its content for the other protocol, so it is refused there.
+  ['a handshake by POST', post([...HANDSHAKE, 'Content-Length: 5'], 'hello')],
   [
     'a handshake that names credentials in Connection',
     get([

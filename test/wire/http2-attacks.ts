@@ -164,21 +164,12 @@ export const HTTP2_ATTACKS: readonly Http2Input[] = [
       ['te', 'trailers, chunked'],
     ] satisfies Field[]
   ).map((field) => bad(`${field.join(': ')}`, post(field), [SMUGGLED])),
-  ...[
-    '0',
-    '4',
-    '6',
-    '+5',
-    '-5',
-    '5, 5',
-    '0x5',
-    '',
-    '5 ',
-    ' 5',
-    '99999999999999999999',
-    '18446744073709551621',
-  ].map((length) =>
-    bad(`a length of ${JSON.stringify(length)}`, post(['content-length', length]), ['hello']),
+  ...['0', '4', '6', '+5', '-5', '5, 5', '0x5', '', '99999999999999999999', '18446744073709551621'].map(
+    (length) => bad(`a length of ${JSON.stringify(length)}`, post(['content-length', length]), ['hello']),
+  ),
+  // Older versions of Node leave the field out.
+  ...['5 ', ' 5'].map((length) =>
+    odd(`a length of ${JSON.stringify(length)}`, post(['content-length', length]), ['hello']),
   ),
   bad('two lengths', post(['content-length', '5'], ['content-length', '5']), ['hello']),
   bad('a length, and no content', post(['content-length', '5'])),
