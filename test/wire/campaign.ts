@@ -89,7 +89,7 @@ async function runLanes<T extends { readonly name: string }, L>(
 /** A tally in a line. */
 export function say({ inputs, forwarded, refusals, faults }: Tally): string {
   const statuses = [...refusals].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`);
-  return `${inputs} inputs: ${forwarded} requests forwarded; refused: ${statuses.join(', ') || inputs - forwarded}; violations: ${faults.length}`;
+  return `${inputs} inputs: ${forwarded} requests forwarded; refused: ${statuses.join(', ') || 'none with a status'}; violations: ${faults.length}`;
 }
 
 /** The faults as a message; empty where there are none. */

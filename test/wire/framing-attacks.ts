@@ -152,6 +152,14 @@ const SPELLED_CODINGS: readonly Attack[] = [
     post(['Transfer-Encodin\u00e7: chunked'], '0\r\n\r\n'),
     'refused',
   ],
+  [
+    'a coding of a call of gRPC, whose refusal is a 200',
+    post(
+      ['Content-Type: application/grpc-web', 'Transfer-Encoding: identity, chunked'],
+      `0\r\n\r\n${SMUGGLED}`,
+    ),
+    'refused',
+  ],
   ['two codings, both chunked', post([CHUNKED, CHUNKED], `0\r\n\r\n${SMUGGLED}`), 'refused'],
   [
     'two codings, the last one chunked',
@@ -329,13 +337,10 @@ const EXPECTATIONS: readonly Attack[] = [
 ];
 
 /** Where a request ends, and where the next one begins. */
-export const FRAMING_ATTACKS: readonly Attack[] = [
-  ...TWO_FRAMINGS,
-  ...LENGTHS,
-  ...PLAIN_LENGTHS,
-  ...CODINGS,
-  ...SPELLED_CODINGS,
-  ...CHUNKS,
-  ...FAT,
-  ...EXPECTATIONS,
-];
+export const FRAMING_ATTACKS = {
+  'R28: two framings': [...TWO_FRAMINGS, ...LENGTHS, ...PLAIN_LENGTHS],
+  'R28, R30: codings': [...CODINGS, ...SPELLED_CODINGS],
+  'R28, R32: chunks and trailers': CHUNKS,
+  'R29: content of any method': FAT,
+  'R20: expectations': EXPECTATIONS,
+} satisfies Readonly<Record<string, readonly Attack[]>>;

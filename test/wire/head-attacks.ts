@@ -492,12 +492,12 @@ const SEQUENCES: readonly Attack[] = [
 ];
 
 /** Request lines, fields, credentials, and what comes behind them. */
-export const HEAD_ATTACKS: readonly Attack[] = [
-  ...TARGETS,
-  ...REQUEST_LINES,
-  ...HOSTS,
-  ...FIELD_LINES,
-  ...CREDENTIALS,
-  ...HANDSHAKES,
-  ...SEQUENCES,
-];
+export const HEAD_ATTACKS = {
+  'R11, R13, R14, R15, R16: targets': TARGETS,
+  'R12: request lines': REQUEST_LINES,
+  'R4, R11: hosts': HOSTS,
+  'R27, R31: field lines': FIELD_LINES,
+  'R17, R18, R19, R24, R26, R39: credentials, and what is about the connection': CREDENTIALS,
+  'R26, R46: handshakes': HANDSHAKES,
+  'R28: requests in a row': SEQUENCES,
+} satisfies Readonly<Record<string, readonly Attack[]>>;

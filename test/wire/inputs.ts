@@ -9,8 +9,15 @@ import type { WireInput } from './stage.ts';
 /** The same mutations each time, unless WIRE_SEED says otherwise. */
 export const SEED = Number(process.env.WIRE_SEED ?? 20_261_127);
 
-/** Our own attacks. */
-export const ATTACKS: readonly WireInput[] = toInputs([...FRAMING_ATTACKS, ...HEAD_ATTACKS]);
+/** Our own attacks, by the requirements they are about. */
+export const ATTACK_GROUPS: readonly (readonly [title: string, inputs: readonly WireInput[]])[] =
+  Object.entries({
+    ...FRAMING_ATTACKS,
+    ...HEAD_ATTACKS,
+  }).map(([title, attacks]) => [title, toInputs(attacks)]);
+
+/** All of them. */
+export const ATTACKS: readonly WireInput[] = ATTACK_GROUPS.flatMap(([, inputs]) => inputs);
 
 /** Those of others; undefined where there are none. */
 export const CORPORA: readonly WireInput[] | undefined = readCorpora();

@@ -84,8 +84,9 @@ function* toSightings(seen: Outcome['seen']): Generator<Arrival> {
     for (const request of seen[route].requests) yield { route, request };
 }
 
-/** An answer of the proxy's own that blames the request, not the upstream and not itself. */
+/** An answer of the proxy's own that blames the request, not the upstream and not itself; to gRPC it is a 200. */
 function isRefusal({ status, code }: SeenResponse): boolean {
+  if (status === 200) return code === 'transfer_coding_not_supported' || code === 'bad_request';
   return code !== undefined && ((status >= 400 && status < 500) || status === 501 || status === 505);
 }
 

@@ -12,9 +12,6 @@ import { isLast, makeLast } from './pipeline.ts';
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
 
-/** Answers to what is no proper request: who knows where it ends, or what is meant by what follows. */
-const NO_REQUEST = new Set([400, 414, 431, 501, 505]);
-
 /** A client that speaks HTTP/1.0 or HTTP/1.1. */
 export class Http1Client implements Client {
   readonly head: RequestHead;
@@ -128,8 +125,8 @@ export class Http1Client implements Client {
     this.#linger();
   }
 
-  sendAnswer({ status, lines, body }: Answer): void {
-    if (NO_REQUEST.has(status)) makeLast(this.#request);
+  sendAnswer({ status, lines, body, isLast: endsConnection = false }: Answer): void {
+    if (endsConnection) makeLast(this.#request);
     if (this.#isDraining() || isLast(this.#request)) this.#response.shouldKeepAlive = false;
     // With its reason, as Node keeps one that it refused before.
     this.#response.writeHead(status, STATUS_CODES[status], lines);
