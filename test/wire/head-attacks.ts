@@ -187,6 +187,10 @@ const REQUEST_LINES: readonly Attack[] = [
     `GET /x HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n${SMUGGLED}`,
     'forwarded',
   ],
+  [
+    'R12: HTTP/1.0 that is kept by Proxy-Connection, and a request behind it',
+    `GET /x HTTP/1.0\r\nHost: localhost\r\nProxy-Connection: keep-alive\r\n\r\n${SMUGGLED}`,
+  ],
   ['R12: HTTP/1.0 without Host', 'GET /x HTTP/1.0\r\n\r\n', 'refused'],
 ];
 
