@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { splitTarget } from './compare.ts';
 import { NO_CORPORA } from './corpus.ts';
 import { ATTACKS, CORPORA, createMutations, SEED } from './inputs.ts';
-import { splitTarget } from './judge.ts';
 import { PROPER } from './mutations.ts';
 import { startPeers } from './peers.ts';
 import { type Door, type Outcome, play, startLane, type WireInput } from './stage.ts';

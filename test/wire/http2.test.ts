@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRandom } from '../faults/random.ts';
 import { playAllHttp2, say, tellFaults } from './campaign.ts';
-import { createHttp2Mutations, HTTP2_ATTACKS } from './http2-attacks.ts';
+import { HTTP2_ATTACKS } from './http2-attacks.ts';
+import { createHttp2Mutations } from './http2-mutations.ts';
 import { SEED } from './inputs.ts';
 
 /** `npm run test:wire` plays many more. */

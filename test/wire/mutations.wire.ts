@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { createRandom } from '../faults/random.ts';
 import { playAll, playAllHttp2, playAllResponses, say, type Tally, tellFaults } from './campaign.ts';
 import { NO_CORPORA } from './corpus.ts';
-import { createHttp2Mutations } from './http2-attacks.ts';
+import { createHttp2Mutations } from './http2-mutations.ts';
 import { CORPORA, createMutations, SEED } from './inputs.ts';
 import { createResponseMutations } from './response-attacks.ts';
 
