@@ -102,11 +102,8 @@ export function membersOf(lines: readonly string[], lowerName: string): string[]
 }
 
 function isLast({ version, lines }: WireHead): boolean {
-  // Node heeds Proxy-Connection as well, as clients once had it.
-  const options = [...membersOf(lines, 'connection'), ...membersOf(lines, 'proxy-connection')];
-  return (
-    membersOf(lines, 'connection').includes('close') || (version === '1.0' && !options.includes('keep-alive'))
-  );
+  const options = membersOf(lines, 'connection');
+  return options.includes('close') || (version === '1.0' && !options.includes('keep-alive'));
 }
 
 function readLine(place: Place): string {

@@ -14,7 +14,7 @@ import { toErrorAnswer, toRawResponse } from '../answers.ts';
 import { MAX_HEAD_BYTES } from '../decide.ts';
 import { nextRequestId } from '../exchange.ts';
 import { sendLastWords } from './last-words.ts';
-import { awaitTurn, isPastLast, responseOn } from './pipeline.ts';
+import { awaitTurn, isPastLast, makeLast, responseOn } from './pipeline.ts';
 import { handleUpgrades, shouldUpgrade, type UpgradeHandler } from './upgrades.ts';
 
 /** Called for each request. `expectsContinue`: the client waits for `100 Continue`. */
@@ -63,6 +63,7 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     shouldUpgradeCallback: shouldUpgrade,
   };
   const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    if (!keepsAlive(request)) makeLast(request);
     if (isPastLast(request)) request.resume();
     else handle(request, response, expectsContinue);
   };
@@ -95,6 +96,11 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     onClientError(error, socket, lingerMs),
   );
   return server;
+}
+
+/** Whether HTTP/1.0 may go on after a request (RFC 9112, section 9.3). Node also heeds `Proxy-Connection`, which says nothing (appendix C.2.2). */
+function keepsAlive({ httpVersionMinor, headers }: IncomingMessage): boolean {
+  return httpVersionMinor > 0 || /(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)/i.test(headers.connection ?? '');
 }
 
 /**

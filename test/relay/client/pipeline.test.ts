@@ -60,6 +60,16 @@ test('R28: a request that is refused over HTTP/1.0 keep-alive takes what follows
   assert.deepEqual(seen, []);
 });
 
+test('R28: only Connection keeps HTTP/1.0 going', async (t) => {
+  const { url, seen } = await startTelling(t);
+  const get = (line: string): string => `GET / HTTP/1.0\r\nHost: localhost\r\n${line}\r\n\r\n`;
+  const last = 'GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+  await exchangeBytes(url, get('Proxy-Connection: keep-alive') + last);
+  assert.deepEqual(seen, ['GET / 0 localhost']);
+  await exchangeBytes(url, get('Connection: x, Keep-Alive') + last);
+  assert.deepEqual(seen.sort(), ['GET / 0 localhost', 'GET / 0 localhost', 'GET /last 0 localhost']);
+});
+
 test('R28, R46: what comes with a request for another protocol is not lost in part and taken for a request from its midst', async (t) => {
   const { url, seen } = await startTelling(t);
   const socket = connectTo(url);
