@@ -1,5 +1,5 @@
 import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
-import { toTrailerNames } from './trailers.ts';
+import { holdsToken, toTrailerNames } from './trailers.ts';
 
 /** About one connection; and `Alt-Svc`, which names other ways to the upstream (RFC 7838), none of them for our clients. */
 const RESPONSE_HOP_BY_HOP = new Set(['alt-svc', 'keep-alive', 'te', 'transfer-encoding', 'upgrade']);
@@ -56,6 +56,11 @@ export function toClientHead(
     const value = rawLines[i + 1] as string;
     const role = responseRole(name);
     if (role === 'drop') continue;
+    if (token !== undefined && holdsToken(name, value, token)) {
+      leaked ??= [];
+      leaked.push(name.includes(token) ? 'a field named after it' : name);
+      continue;
+    }
     if (role === 'connection') {
       connection = joinValues(connection, value);
       continue;
@@ -69,14 +74,13 @@ export function toClientHead(
       if (status < 200 || status === 204) continue;
       contentLength = Number(value);
     }
-    if (token !== undefined && value.length >= token.length && value.includes(token)) {
-      leaked ??= [];
-      leaked.push(name);
-      continue;
-    }
     if (role === 'localized' && localize !== undefined) {
       const local = localize(name.toLowerCase(), value);
-      if (local !== undefined) lines.push(name, local);
+      // Resolving a URL takes tabs out of it, and could so put a token together.
+      if (local !== undefined && token !== undefined && local.includes(token)) {
+        leaked ??= [];
+        leaked.push(name);
+      } else if (local !== undefined) lines.push(name, local);
       continue;
     }
     lines.push(name, value);

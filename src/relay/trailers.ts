@@ -60,10 +60,18 @@ export function toTrailers(lines: FieldLines, token?: string): readonly string[]
   const kept: string[] = [];
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const [name, value] = [lines[i] as string, lines[i + 1] as string];
-    if (isForbidden(name) || (token !== undefined && value.includes(token))) continue;
+    if (isForbidden(name) || (token !== undefined && holdsToken(name, value, token))) continue;
     kept.push(name, value);
   }
   return kept;
+}
+
+/** Whether a field line gives the token back: a JWT can be a field's name as well as a value. */
+export function holdsToken(name: string, value: string, token: string): boolean {
+  return (
+    (value.length >= token.length && value.includes(token)) ||
+    (name.length >= token.length && name.includes(token))
+  );
 }
 
 /** A `Trailer` value without the names that don't go on; undefined when none is left. */
