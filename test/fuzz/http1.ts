@@ -44,7 +44,13 @@ function toRequest(random: Random): string {
   const method = random.pick(METHODS);
   const { lines, text } = method === 'GET' || method === 'HEAD' ? { lines: [], text: '' } : toContent(random);
   const first = `${method} ${random.next() < 0.8 ? '/a' : random.pick(TARGETS)} ${random.pick(VERSIONS)}`;
-  return toHead(first, ['Host: localhost', ...some(random, REQUEST_LINES, random.pick([0, 0, 1, 2, 4])), ...lines]) + text;
+  return (
+    toHead(first, [
+      'Host: localhost',
+      ...some(random, REQUEST_LINES, random.pick([0, 0, 1, 2, 4])),
+      ...lines,
+    ]) + text
+  );
 }
 
 /** What a client of HTTP/1.1 sends on one connection. */
