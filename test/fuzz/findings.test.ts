@@ -49,15 +49,27 @@ test('R52: a connection over TLS that breaks the rules of HTTP/2 and is reset is
   await relays.stop();
 });
 
-test('R35: a connection of HTTP/2 whose upstream says goodbye and answers what is no response is closed once its client has left', async (t) => {
+test('R35: a connection of HTTP/2 whose upstream says goodbye and then breaks the rules is closed once its client has left', async (t) => {
   const lane = await openLane();
   t.after(() => lane.close());
   const plan = { name: 'relay', upstreamOrigin: lane.origin, limitMs: LIMIT_MS, protocol: 'http2' } as const;
   const relays = await startRelayProcess([plan]);
   t.after(() => relays.kill());
   const before = await relays.measure();
-  const goodbye = toFrame(Frame.goAway, 0, 0, Buffer.from('7fffffff00000000', 'hex'));
-  const head = toFrame(Frame.headers, Flag.endHeaders, 1, toFieldBlock([[':status', 'x']]));
+  const answer = Buffer.concat([
+    toFrame(Frame.goAway, 0, 0, Buffer.from('7fffffff00000000', 'hex')),
+    toFrame(
+      Frame.headers,
+      Flag.endHeaders,
+      1,
+      toFieldBlock([
+        [':status', 'x'],
+        ['x-long', 'l'.repeat(9_000)],
+      ]),
+    ),
+    // A frame of seven megabytes, it says.
+    Buffer.from('6c0000020000000001', 'hex'),
+  ]);
   const input: Input = {
     seed: 0,
     client: {
@@ -69,7 +81,10 @@ test('R35: a connection of HTTP/2 whose upstream says goodbye and answers what i
     upstream: {
       greeting: Buffer.concat([toFrame(Frame.settings, 0, 0), toFrame(Frame.settings, Flag.ack, 0)]),
       http1: { pieces: [], ending: 'stays' },
-      http2: { pieces: [Buffer.concat([goodbye, head])], ending: 'stays' },
+      http2: {
+        pieces: [answer.subarray(0, 1_400), answer.subarray(1_400, 2_400), answer.subarray(2_400)],
+        ending: 'stays',
+      },
       isHasty: false,
     },
   };

@@ -148,8 +148,8 @@ export class Http2Connection implements Road {
   }
 
   /**
-   * Whether all its requests were given up a while ago, and their streams are open nonetheless. After a GOAWAY and an illegal head Node
-   * neither closes the stream nor sees that the upstream has left; such a connection would stay for ever.
+   * Whether all its requests were given up a while ago, and their streams are open nonetheless. After a GOAWAY and a frame that
+   * breaks the rules Node neither closes them nor sees that the upstream has left; such a connection would stay for ever.
    */
   #isAbandoned(passedMs: number): boolean {
     const isWanted = [...this.#carriers].some(({ isOver }) => !isOver);
