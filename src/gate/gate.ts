@@ -43,8 +43,7 @@ export function createGate(rules: GateRules): Gate {
    * all the same, by a link or a redirect: `Referer` says whose page it was, and no script can put another's there.
    */
   const isWithin = (arrival: Arrival, own: Omit<Origin, 'name'>): boolean => {
-    const from =
-      arrival.referer === undefined ? undefined : parseOrigin(URL.parse(arrival.referer)?.origin ?? '');
+    const from = arrival.referer === undefined ? undefined : originOfPage(arrival.referer);
     if (from === undefined || !isVisit(arrival) || !isHostAllowed(from.name)) return false;
     return from.scheme === own.scheme && from.port === (own.port || defaultPort(own.scheme));
   };
@@ -73,6 +72,12 @@ export function createGate(rules: GateRules): Gate {
     }
     return admitted;
   };
+}
+
+/** The origin of a page with an address of its own: a `blob:` has the origin of whoever made it. */
+function originOfPage(referer: string): Origin | undefined {
+  const url = URL.parse(referer);
+  return url === null || url.protocol === 'blob:' ? undefined : parseOrigin(url.origin);
 }
 
 /** Whether a person goes to a page, rather than a page fetching something. */
