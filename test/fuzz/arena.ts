@@ -39,7 +39,16 @@ export interface Arena {
 
 /** Silence that the relays bear. */
 const LIMIT_MS = 400;
-const LANES_OF_A_KIND = 6;
+/** TLS on neither side, on the client's, on the upstream's; and what the upstream is spoken to in. */
+const KINDS = (['clear', 'tls', 'secure'] as const).flatMap((where) =>
+  (['auto', 'http2'] as const).map((protocol) => ({
+    kind: `${where}-${protocol}`,
+    isTls: where === 'tls',
+    isSecure: where === 'secure',
+    protocol,
+  })),
+);
+const LANES_OF_A_KIND = 5;
 /** How long a proper request may take on a machine that is busy with a hundred others. */
 const ANSWER_MS = 10_000;
 /** On a machine that is busy the relays' own short limits may end one. */
@@ -52,40 +61,53 @@ const CONTENT = 'control '.repeat(2_000);
 /** Starts everything. */
 export async function openArena(): Promise<Arena> {
   const folder = await mkdtemp(join(tmpdir(), 'fuzz-'));
-  const tls = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
-  const { cert, key } = createTestAuthority().issue(['localhost']);
-  await Promise.all([writeFile(tls.certFile, cert), writeFile(tls.keyFile, key)]);
-  const kinds = [false, true].flatMap((isTls) =>
-    (['auto', 'http2'] as const).map((protocol) => ({ isTls, protocol })),
-  );
+  const [certFile, keyFile, caFile] = ['cert.pem', 'key.pem', 'ca.pem'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const tls = { certFile, keyFile };
+  const authority = createTestAuthority();
+  const certificate = authority.issue(['localhost']);
+  await Promise.all([
+    writeFile(certFile, certificate.cert),
+    writeFile(keyFile, certificate.key),
+    writeFile(caFile, authority.cert),
+  ]);
   const clientHello = await makeClientHello();
   const lanes = await Promise.all(
-    kinds.flatMap((kind) =>
-      Array.from({ length: LANES_OF_A_KIND }, async (_, at) => ({ ...kind, at, lane: await openLane() })),
+    KINDS.flatMap((kind) =>
+      Array.from({ length: LANES_OF_A_KIND }, async (_, at) => {
+        const lane = await openLane(kind.isSecure ? certificate : undefined);
+        return { ...kind, name: `${kind.kind} ${at}`, lane };
+      }),
     ),
   );
   const proper = await startProperUpstream();
-  const plans = lanes.map(({ isTls, protocol, at, lane }): RelayPlan => {
-    const name = `${toKind(isTls, protocol)} ${at}`;
-    return {
+  const plans = lanes.map(
+    ({ name, isTls, protocol, lane }): RelayPlan => ({
       name,
       upstreamOrigin: lane.origin,
       limitMs: LIMIT_MS,
       protocol,
       token: TOKEN,
       ...(isTls && { tls }),
-    };
-  });
+    }),
+  );
   const control = { upstreamOrigin: proper.origin, limitMs: ANSWER_MS, token: TOKEN };
-  const relays = await startRelayProcess([
-    ...plans,
-    { ...control, name: 'control' },
-    { ...control, name: 'control tls', tls },
-  ]);
-  const places = lanes.map(({ isTls, protocol, at, lane }): Place => {
-    const kind = toKind(isTls, protocol);
-    return { kind, isTls, clientHello, lane, url: relays.urls[`${kind} ${at}`] ?? '' };
-  });
+  const relays = await startRelayProcess(
+    [...plans, { ...control, name: 'control' }, { ...control, name: 'control tls', tls }],
+    { NODE_EXTRA_CA_CERTS: caFile },
+  );
+  const places = lanes.map(
+    ({ kind, name, isTls, lane }): Place => ({
+      kind,
+      isTls,
+      clientHello,
+      lane,
+      url: relays.urls[name] ?? '',
+    }),
+  );
   return {
     relays,
     places,
@@ -112,8 +134,6 @@ export async function openArena(): Promise<Arena> {
     },
   };
 }
-
-const toKind = (isTls: boolean, protocol: string): string => `${isTls ? 'tls' : 'clear'}-${protocol}`;
 
 /** The first bytes of a client of TLS. */
 async function makeClientHello(): Promise<Buffer> {

@@ -32,7 +32,7 @@ export interface Input {
   };
 }
 
-/** Where inputs go to; half of the listeners have TLS. */
+/** Where inputs go to; some of the listeners have TLS. */
 export interface Target {
   readonly isTls: boolean;
   /** What a client says first to a listener with TLS. */

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { type ScriptedUpstream, startServer } from '../faults/upstream.ts';
+import type { KeyedCertificate } from '../support/certificates.ts';
 import { Flag, Frame, PREFACE, toFieldBlock, toFrame } from '../support/http2-frames.ts';
 import { judge } from './arrivals.ts';
 import type { Input, Part } from './inputs.ts';
@@ -38,20 +39,35 @@ function toPart(bytes: string | Buffer): Part {
   return { pieces: [typeof bytes === 'string' ? Buffer.from(bytes) : bytes], ending: 'stays' };
 }
 
-/** Opens a lane's upstream. */
-export async function openLane(): Promise<Lane> {
+/** Opens a lane's upstream, with TLS where it has a certificate for `localhost`. */
+export async function openLane(certificate?: KeyedCertificate): Promise<Lane> {
   let answer = PROPER;
   let arrived: Buffer[][] = [];
-  const upstream: ScriptedUpstream = await startServer((socket) => {
+  /** Connections under TLS, by the port they come from. */
+  const wires = new Map<number | undefined, Socket>();
+  const meet = (socket: Socket): void => {
     const chunks: Buffer[] = [];
     arrived.push(chunks);
-    void serve(socket, chunks, answer);
-  });
+    void serve(socket, wires.get(socket.remotePort) ?? socket, chunks, answer);
+  };
+  const upstream: ScriptedUpstream = await startServer(
+    meet,
+    certificate &&
+      ((_options, onConnection) => {
+        const server = createTlsServer({ ...certificate, ALPNProtocols: ['h2', 'http/1.1'] }, onConnection);
+        server.on('connection', (wire: Socket) => {
+          wires.set(wire.remotePort, wire);
+          wire.once('close', () => wires.delete(wire.remotePort));
+        });
+        server.on('tlsClientError', () => {});
+        return server;
+      }),
+  );
   const hangUp = (): void => {
     for (const socket of upstream.sockets) socket.destroy();
   };
   return {
-    origin: upstream.origin,
+    origin: certificate === undefined ? upstream.origin : toSecure(upstream.origin),
     async play(url, input) {
       answer = input.upstream;
       arrived = [];
@@ -70,11 +86,18 @@ export async function openLane(): Promise<Lane> {
   };
 }
 
+const toSecure = (origin: string): string => origin.replace('http://127.0.0.1', 'https://localhost');
+
 /** Answers once on a connection, when a request's head is there. */
-async function serve(socket: Socket, chunks: Buffer[], answer: Input['upstream']): Promise<void> {
+async function serve(
+  socket: Socket,
+  wire: Socket,
+  chunks: Buffer[],
+  answer: Input['upstream'],
+): Promise<void> {
   let isGreeted = false;
   let isAnswered = answer.isHasty;
-  if (answer.isHasty) await sendPart(socket, answer.http1);
+  if (answer.isHasty) await sendPart(socket, answer.http1, wire);
   socket.on('data', (chunk: Buffer) => {
     chunks.push(chunk);
     if (isAnswered) return;
@@ -85,7 +108,7 @@ async function serve(socket: Socket, chunks: Buffer[], answer: Input['upstream']
       socket.write(answer.greeting);
     }
     isAnswered = isHttp2 ? hasHeaders(bytes) : bytes.includes('\r\n\r\n');
-    if (isAnswered) void sendPart(socket, isHttp2 ? answer.http2 : answer.http1);
+    if (isAnswered) void sendPart(socket, isHttp2 ? answer.http2 : answer.http1, wire);
   });
 }
 
