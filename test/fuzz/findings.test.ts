@@ -12,6 +12,7 @@ import { Flag, Frame, PREFACE, toFieldBlock, toFrame, toHeaders } from '../suppo
 import { createFolder } from '../support/stack.ts';
 import type { Input } from './inputs.ts';
 import { openLane } from './lane.ts';
+import { toWire } from './tls-wire.ts';
 
 /** Silence that the relays bear. */
 const LIMIT_MS = 400;
@@ -34,7 +35,7 @@ test('R52: a connection over TLS that breaks the rules of HTTP/2 and is reset is
   const broken = toHeaders(1, [['no-pseudo-fields', 'x']]);
   for (let count = 0; count < TIMES; count += 1) {
     const wire = connect({ host: '127.0.0.1', port: Number(port), noDelay: true }).on('error', () => {});
-    const socket = connectTls({ socket: wire, ALPNProtocols: ['h2'], rejectUnauthorized: false });
+    const socket = connectTls({ socket: toWire(wire), ALPNProtocols: ['h2'], rejectUnauthorized: false });
     socket.on('error', () => {}).resume();
     await Promise.race([once(socket, 'secureConnect'), closed(wire)]);
     socket.write(opening);

@@ -1,10 +1,11 @@
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import { type ScriptedUpstream, startServer } from '../faults/upstream.ts';
 import type { KeyedCertificate } from '../support/certificates.ts';
 import { Flag, Frame, PREFACE, toFieldBlock, toFrame } from '../support/http2-frames.ts';
 import { judge } from './arrivals.ts';
 import type { Input, Part } from './inputs.ts';
+import { toWire } from './tls-wire.ts';
 import { holdsToken } from './token-search.ts';
 
 /** One relay with an upstream of its own, for one input at a time: what arrives there is that input's. */
@@ -43,26 +44,15 @@ function toPart(bytes: string | Buffer): Part {
 export async function openLane(certificate?: KeyedCertificate): Promise<Lane> {
   let answer = PROPER;
   let arrived: Buffer[][] = [];
-  /** Connections under TLS, by the port they come from. */
-  const wires = new Map<number | undefined, Socket>();
-  const meet = (socket: Socket): void => {
+  const secureContext = certificate && createSecureContext(certificate);
+  const upstream: ScriptedUpstream = await startServer((connection) => {
     const chunks: Buffer[] = [];
     arrived.push(chunks);
-    void serve(socket, wires.get(socket.remotePort) ?? socket, chunks, answer);
-  };
-  const upstream: ScriptedUpstream = await startServer(
-    meet,
-    certificate &&
-      ((_options, onConnection) => {
-        const server = createTlsServer({ ...certificate, ALPNProtocols: ['h2', 'http/1.1'] }, onConnection);
-        server.on('connection', (wire: Socket) => {
-          wires.set(wire.remotePort, wire);
-          wire.once('close', () => wires.delete(wire.remotePort));
-        });
-        server.on('tlsClientError', () => {});
-        return server;
-      }),
-  );
+    const options = { isServer: true, secureContext, ALPNProtocols: ['h2', 'http/1.1'] };
+    const socket = secureContext === undefined ? connection : new TLSSocket(toWire(connection), options);
+    socket.on('error', () => {});
+    void serve(socket, connection, chunks, answer);
+  });
   const hangUp = (): void => {
     for (const socket of upstream.sockets) socket.destroy();
   };
@@ -136,7 +126,9 @@ async function visit(url: string, { client }: Input): Promise<Buffer> {
   const wire = connect({ host: hostname, port: Number(port), noDelay: true, allowHalfOpen: true });
   const isSecured = protocol === 'https:' && client.speaks !== 'TLS garbage';
   const ALPNProtocols = client.speaks === 'HTTP/2' ? ['h2', 'http/1.1'] : ['http/1.1'];
-  const socket = isSecured ? connectTls({ socket: wire, ALPNProtocols, rejectUnauthorized: false }) : wire;
+  const socket = isSecured
+    ? connectTls({ socket: toWire(wire), ALPNProtocols, rejectUnauthorized: false })
+    : wire;
   const chunks: Buffer[] = [];
   const closed = new Promise<void>((resolve) => wire.once('close', () => resolve()));
   wire.on('error', () => {});
