@@ -154,6 +154,7 @@ export const ALWAYS_DIFFERENT: readonly string[] = [
   'Links from other sites, and from one of the proxy’s own hosts to another, get 403: no page asks first.',
   'A page of a host that is no localhost passes as the proxy’s own only with the port that is listened on.',
   'A refused token isn’t renewed with the request sent once more, and nothing explains a refusal. No token in time is 403.',
+  'ID tokens have no email claim: Envoy asks the metadata server for the short form.',
   'Requests for paths with dot segments, backslashes or control characters get 403, escaped ones too; overlong UTF-8 passes.',
   'Headers with _ in their name are dropped, and a client’s own X-Envoy-*; names reach upstreams in lower case.',
   'No forward proxy (HTTPS_PROXY), no `check`, no tokens on stdout, no circuit breaker that waits: Envoy has its own.',

@@ -1,7 +1,8 @@
-import type { Config, RouteConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { METADATA_CLUSTER, toDuration } from './clusters.ts';
 import { FILTER, toTokenFilterName } from './filter-names.ts';
 import type { TokenHeader } from './input.ts';
+import { toRateLimits } from './rate.ts';
 import type { Fields } from './yaml-text.ts';
 
 const TYPE = 'type.googleapis.com/envoy.extensions.filters.http';
@@ -24,7 +25,9 @@ export function toHttpFilters(
     toFilter(FILTER.cors, 'cors.v3.Cors'),
     toFilter(FILTER.gate, 'rbac.v3.RBAC', { rules: gateRules }),
     toFilter(FILTER.rules, 'rbac.v3.RBAC'),
-    ...(rates.length === 0 ? [] : [toRateFilter(rates)]),
+    ...(rates.length === 0
+      ? []
+      : [toFilter(FILTER.rate, 'local_ratelimit.v3.LocalRateLimit', toRateLimits(rates))]),
     ...(config.routes.every(({ limits }) => limits.bodyBytes === undefined)
       ? []
       : [{ ...toFilter(FILTER.buffer, 'buffer.v3.Buffer', { max_request_bytes: 1 }), disabled: true }]),
@@ -46,30 +49,5 @@ function toTokenFilter(header: TokenHeader, { google }: Config): Fields {
     retry_policy: { num_retries: 1 },
     cache_config: { cache_size: CACHED_TOKENS },
     token_header: { name: header, value_prefix: 'Bearer ' },
-  });
-}
-
-/** One bucket a route, wherever in the configuration its requests are. */
-function toRateFilter(routes: readonly RouteConfig[]): Fields {
-  const always = { default_value: { numerator: 100, denominator: 'HUNDRED' } };
-  return toFilter(FILTER.rate, 'local_ratelimit.v3.LocalRateLimit', {
-    stat_prefix: 'rate',
-    filter_enabled: always,
-    filter_enforced: always,
-    enable_retry_after_header: true,
-    descriptors: routes.flatMap(({ name, limits: { rate } }) =>
-      rate === undefined
-        ? []
-        : [
-            {
-              entries: [{ key: 'route', value: name }],
-              token_bucket: {
-                max_tokens: rate.count,
-                tokens_per_fill: rate.count,
-                fill_interval: toDuration(rate.periodMs),
-              },
-            },
-          ],
-    ),
   });
 }

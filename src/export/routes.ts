@@ -4,6 +4,7 @@ import { toDuration } from './clusters.ts';
 import type { Setting } from './coverage.ts';
 import type { EnvoyToken, ExportedRoute, TokenHeader } from './input.ts';
 import { escapePattern } from './patterns.ts';
+import { toRateMetadata } from './rate.ts';
 import { toRouteFilters } from './route-filters.ts';
 import type { Fields, Value } from './yaml-text.ts';
 
@@ -72,6 +73,7 @@ export function toRoutes(
   if (upstream.kind === 'emulator') return [];
   return toVariants(route, token).map((variant) => ({
     name: config.name,
+    ...(config.limits.rate && { metadata: toRateMetadata(config.name) }),
     match: toMatch(config.path, variant.headers),
     route: {
       cluster: context.clusters.find({
@@ -168,7 +170,7 @@ function toPathRewrite(path: string, stripPath: boolean, base: string): Fields {
   return base === '' ? rewrite(`^${escapePattern(path)}/?`, '/') : rewrite(`^${escapePattern(path)}`, base);
 }
 
-function toLimits({ name, timeout, retry, readOnly, limits }: RouteConfig): Fields {
+function toLimits({ timeout, retry, readOnly }: RouteConfig): Fields {
   const { headersMs, idleMs } = timeout;
   return {
     // Envoy's is for the whole of a response; ours are about silence.
@@ -178,9 +180,6 @@ function toLimits({ name, timeout, retry, readOnly, limits }: RouteConfig): Fiel
       retry_policy: { retry_on: 'connect-failure,refused-stream,reset-before-request', num_retries: 1 },
     }),
     ...(readOnly && { upgrade_configs: [{ upgrade_type: 'websocket', enabled: false }] }),
-    ...(limits.rate && {
-      rate_limits: [{ actions: [{ generic_key: { descriptor_key: 'route', descriptor_value: name } }] }],
-    }),
   };
 }
 

@@ -13,12 +13,12 @@ const PLAIN = /^[a-z_][\w./-]*$/i;
 const WORD_OF_OTHER_MEANING = /^(?:true|false|yes|no|on|off|null|y|n|inf|nan)$/i;
 
 /**
- * A value as a YAML document in block style. What needs quotes gets those of JSON, which YAML reads the same. The same list or map in
- * more than one place (the very same: not one that is equal) is written once, and referred to by its anchor.
+ * A value as a YAML document in block style. What needs quotes gets those of JSON, which YAML reads the same. A long list or map that is
+ * in more than one place is written once, and referred to by its anchor.
  */
 export function toYamlText(value: Value): string {
   const anchors = nameRepeated(value);
-  const written = new Set<Collection>();
+  const written = new Set<string>();
 
   const toLines = (collection: Collection): readonly string[] =>
     isList(collection)
@@ -31,9 +31,9 @@ export function toYamlText(value: Value): string {
   const attach = (head: string, item: Value, indent: string): readonly string[] => {
     if (!isCollection(item)) return [`${head} ${toScalar(item)}`];
     if (isEmpty(item)) return [`${head} ${isList(item) ? '[]' : '{}'}`];
-    const anchor = anchors.get(item);
-    if (anchor !== undefined && written.has(item)) return [`${head} *${anchor}`];
-    written.add(item);
+    const anchor = anchors.get(JSON.stringify(item));
+    if (anchor !== undefined && written.has(anchor)) return [`${head} *${anchor}`];
+    if (anchor !== undefined) written.add(anchor);
     const lines = toLines(item);
     const [first = '', ...rest] = lines;
     if (anchor === undefined && head === '-') return [`- ${first}`, ...rest.map((line) => indent + line)];
@@ -45,18 +45,23 @@ export function toYamlText(value: Value): string {
   return `${toLines(value).join('\n')}\n`;
 }
 
-/** Names for what is there more than once and worth it. */
-function nameRepeated(value: Value): ReadonlyMap<Collection, string> {
-  const counts = new Map<Collection, number>();
+/** What is shorter is easier to read where it is. */
+const SHORTEST_REPEATED = 200;
+
+/** Names for what is there more than once and worth it, by its JSON. */
+function nameRepeated(value: Value): ReadonlyMap<string, string> {
+  const counts = new Map<string, number>();
   const visit = (item: Value): void => {
-    if (!isCollection(item) || isEmpty(item)) return;
-    const count = counts.get(item) ?? 0;
-    counts.set(item, count + 1);
+    if (!isCollection(item)) return;
+    const text = JSON.stringify(item);
+    if (text.length < SHORTEST_REPEATED) return;
+    const count = counts.get(text) ?? 0;
+    counts.set(text, count + 1);
     if (count === 0) for (const inner of Object.values(item)) visit(inner);
   };
   visit(value);
   const repeated = [...counts].filter(([, count]) => count > 1);
-  return new Map(repeated.map(([item], index) => [item, `same${index + 1}`]));
+  return new Map(repeated.map(([text], index) => [text, `same${index + 1}`]));
 }
 
 function toScalar(value: string | number | boolean): string {

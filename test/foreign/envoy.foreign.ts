@@ -1,0 +1,370 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it, type TestContext } from 'node:test';
+import { runExport } from '../../src/commands/export.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
+import { createEmulator } from '../../src/emulator/emulator.ts';
+import { createProxy } from '../../src/proxy.ts';
+import { createIo } from '../commands/config-io.ts';
+import { createTestAuthority } from '../support/certificates.ts';
+import { ROOT } from '../support/cli.ts';
+import { exchangeBytes, readBody, startUpstream } from '../support/sockets.ts';
+import { createFolder } from '../support/stack.ts';
+import { prepareEnvoy, startEnvoy, validate } from './envoy-program.ts';
+
+// A real Envoy with what `export envoy` writes. Where it can't be had that is said: `npm run test:foreign`.
+
+const dir = await mkdtemp(join(tmpdir(), 'gbp-envoy-'));
+after(() => rm(dir, { recursive: true, force: true }));
+
+const envoy = await prepareEnvoy(dir).catch((error: unknown) => {
+  const [reason] = (error instanceof Error ? error.message : String(error)).split('\n');
+  console.error(`\n*** NOT TRIED: Envoy can't be had on this machine (ENVOY=FILE names one): ${reason}\n`);
+  return undefined;
+});
+
+interface ExportOptions {
+  readonly json?: boolean;
+  readonly metadataAddress?: string;
+}
+
+/** What `export envoy` writes for a file. */
+async function exportFile(
+  config: string,
+  { json = false, metadataAddress }: ExportOptions = {},
+): Promise<string> {
+  const { io, written } = createIo(dir);
+  const rest = { positionals: [], json, strict: false, caBundle: undefined, output: undefined };
+  assert.equal(await runExport({ flags: { config }, metadataAddress, ...rest }, io), 0);
+  return written.stdout;
+}
+
+/** The same file in both: our proxy, and Envoy. */
+async function startBoth(
+  t: TestContext,
+  program: string,
+  yaml: string,
+): Promise<readonly [ours: string, envoys: string]> {
+  const cwd = await createFolder(t);
+  const file = join(cwd, 'proxy.yaml');
+  await writeFile(file, `listen: localhost:0\nadmin: 127.0.0.1:0\n${yaml}`);
+  const config = await resolveConfig({ flags: { config: file }, positionals: [], env: {}, cwd });
+  const proxy = await createProxy({ config, env: {} });
+  t.after(() => proxy.close(0));
+  const ours = proxy.addresses.find((address) => address.includes('127.0.0.1')) ?? '';
+  const other = await startEnvoy(t, program, await exportFile(file));
+  return [ours, other.origin];
+}
+
+interface Seen {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** An upstream that says what it saw. */
+async function startTelling(t: TestContext): Promise<string> {
+  const { origin } = await startUpstream(t, async (request, response) => {
+    await readBody(request);
+    response.setHeader('Connection', 'close');
+    response.end(JSON.stringify({ method: request.method, target: request.url, headers: request.headers }));
+  });
+  return origin;
+}
+
+interface Outcome {
+  readonly status: number;
+  readonly seen: Seen | undefined;
+  readonly head: string;
+}
+
+/** Sends a request as it is written; `host` in the lines replaces the address. */
+async function ask(origin: string, line: string, headers: readonly string[] = []): Promise<Outcome> {
+  const { host } = new URL(origin);
+  const hasHost = headers.some((header) => /^host:/i.test(header));
+  const lines = [`${line} HTTP/1.1`, ...(hasHost ? [] : [`Host: ${host}`]), ...headers, 'Connection: close'];
+  const text = await exchangeBytes(origin, `${lines.join('\r\n')}\r\n\r\n`);
+  const status = Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
+  const json = /\{"method".*\}/.exec(text)?.[0];
+  const head = text.split('\r\n\r\n')[0] ?? '';
+  return {
+    status,
+    seen: status === 200 && json !== undefined ? (JSON.parse(json) as Seen) : undefined,
+    head,
+  };
+}
+
+describe('a real Envoy', { skip: envoy === undefined && 'there is no Envoy on this machine' }, () => {
+  const program = envoy ?? '';
+
+  it('takes the export of every example, as YAML and as JSON', async (t) => {
+    const examples = await readdir(join(ROOT, 'config', 'examples'));
+    assert.ok(examples.length > 10);
+    const folder = await createFolder(t);
+    const { cert, key } = createTestAuthority().issue(['localhost']);
+    // What an example names has to be there: certificates of its listeners.
+    for (const name of ['proxy.internal', 'clients-ca']) {
+      await writeFile(join(folder, `${name}.pem`), cert);
+      await writeFile(join(folder, `${name}-key.pem`), key);
+    }
+    for (const example of examples) {
+      const source = await readFile(join(ROOT, 'config', 'examples', example), 'utf8');
+      const file = join(folder, example);
+      await writeFile(file, source);
+      for (const json of [false, true]) {
+        const exported = join(folder, json ? 'envoy.json' : 'envoy.yaml');
+        await writeFile(exported, await exportFile(file, { json }));
+        await validate(program, exported);
+      }
+    }
+  });
+
+  it('sends each route’s requests with a token of its own audience, from the metadata server', async (t) => {
+    const emulator = await createEmulator({ services: ['hello', 'echo'] });
+    t.after(() => emulator.close());
+    const file = join(await createFolder(t), 'proxy.yaml');
+    await writeFile(
+      file,
+      `listen: localhost:0
+admin: 127.0.0.1:0
+credentials: { default: { kind: metadata } }
+routes:
+  - { path: /hello, upstream: "${emulator.services.hello?.url}" }
+  - { path: /echo, upstream: "${emulator.services.echo?.url}", header: x-serverless-authorization }
+  - { path: /lost, upstream: "${emulator.services.hello?.url}", token: { kind: id, audience: "https://lost.example" } }
+`,
+    );
+    const text = await exportFile(file, { metadataAddress: emulator.google.metadataHost });
+    const { origin, log } = await startEnvoy(t, program, text);
+    const get = (path: string, headers: Record<string, string> = {}) => fetch(origin + path, { headers });
+
+    // No token, no request.
+    emulator.faults.set('metadata', { status: 500 });
+    const withoutToken = await get('/lost', { Authorization: 'Bearer forged' });
+    assert.equal(withoutToken.status, 403);
+    assert.match(await withoutToken.text(), /RBAC/);
+    emulator.faults.clear();
+    assert.equal((await get('/lost')).status, 401, 'an audience that the service doesn’t take');
+
+    const hello = (await (await get('/hello/x?secret=1')).json()) as { verified: { audience: string } };
+    assert.equal(hello.verified.audience, emulator.services.hello?.audience);
+
+    // A client's own credentials: its Authorization stays where the token goes elsewhere, and never gets past where it doesn't.
+    assert.equal((await get('/hello', { Authorization: 'Bearer forged' })).status, 200);
+    const own = {
+      Authorization: 'Basic own',
+      'Proxy-Authorization': 'Basic b',
+      'X-Serverless-Authorization': 'c',
+    };
+    const echo = JSON.stringify(await (await get('/echo', own)).json());
+    assert.match(echo, /Basic own/);
+    assert.doesNotMatch(echo, /proxy-authorization|x-envoy/i);
+
+    const audiences = [
+      'https://lost.example',
+      emulator.services.hello?.audience,
+      emulator.services.echo?.audience,
+    ];
+    assert.deepEqual(new Set(emulator.mints.map(({ audience }) => audience)), new Set(audiences));
+    assert.equal(emulator.mints.length, 3, 'tokens are kept');
+    const access = await readLog(log, 5);
+    assert.match(access, /"\/hello\/x"/);
+    assert.doesNotMatch(access, /secret|Bearer|Basic/);
+  });
+
+  it('takes the same requests as the proxy, and sends them on the same way', async (t) => {
+    const upstream = await startTelling(t);
+    const [ours, envoys] = await startBoth(
+      t,
+      program,
+      `credentials: { default: { kind: none } }
+gate: { hosts: [proxy.internal], origins: ["https://app.example.com"] }
+routes:
+  - { path: /orders, upstream: "${upstream}", localize: false }
+  - { path: /based, upstream: "${upstream}/base/v2" }
+  - { path: /kept, upstream: "${upstream}/base", stripPath: false }
+  - { path: /kept/deep, upstream: "${upstream}", stripPath: false, headers: { set: { X-Env: "a%b" }, remove: [cookie] }, forwarded: none }
+  - { path: /read, upstream: "${upstream}", readOnly: true }
+  - { path: /listed, upstream: "${upstream}", methods: [GET, POST], paths: [/, /v1/**, "/users/*/avatar"] }
+  - { path: /closed, upstream: "${upstream}", cors: false }
+  - { path: /small, upstream: "${upstream}", limits: { body: 10 } }
+  - { host: shop.localhost, upstream: "${upstream}/shop" }
+  - { host: shop.localhost, path: /api, upstream: "${upstream}", stripPath: false }
+  - { host: shop.example, path: /only, upstream: "${upstream}" }
+`,
+    );
+    const hosts = new Map([
+      [ours, 'ours'],
+      [envoys, 'envoys'],
+    ]);
+    assert.equal(hosts.size, 2);
+    const differences: string[] = [];
+    for (const [line, ...headers] of REQUESTS) {
+      const outcomes = await Promise.all([ours, envoys].map((origin) => ask(origin, line, headers)));
+      const [one, other] = outcomes.map((outcome) => describeOutcome(outcome));
+      if (one !== other)
+        differences.push(`${[line, ...headers].join(' | ')}\n  ours:  ${one}\n  envoy: ${other}`);
+    }
+    assert.equal(differences.join('\n'), '');
+  });
+});
+
+/** The access log, once it has so many lines. */
+async function readLog(log: () => string, lines: number): Promise<string> {
+  while (log().split('\n').length <= lines) await new Promise((resolve) => setImmediate(resolve));
+  return log();
+}
+
+type Request = readonly [line: string, ...headers: string[]];
+const PAGE = 'Origin: http://localhost:3000';
+const SITE = 'Origin: https://evil.example';
+const LINKED = ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'];
+
+const REQUESTS: readonly Request[] = [
+  // whole segments, and what is cut off and put in front
+  ...[
+    '/orders',
+    '/orders/',
+    '/orders/7',
+    '/orders?a=/x',
+    '/orders/?b',
+    '/ordersx',
+    '/orders//x',
+    '/orders/a%2Fb',
+    '/orders%2F7',
+    '/orders/%41',
+    '/Orders',
+  ].map((path): Request => [`GET ${path}`]),
+  ...[
+    '/based',
+    '/based/',
+    '/based/x?y=/based',
+    '/kept',
+    '/kept/x',
+    '/kept/deep',
+    '/kept/deep/x',
+    '/',
+    '/nowhere',
+  ].map((path): Request => [`GET ${path}`]),
+  ['GET /kept/deep', 'Cookie: a=b', 'X-Env: other', 'X-Forwarded-For: 1.2.3.4'],
+  [
+    'GET /orders',
+    'X-Forwarded-For: 1.2.3.4',
+    'X-Forwarded-Host: x',
+    'X-Forwarded-Prefix: /x',
+    'Forwarded: for=1',
+    'Proxy-X: 1',
+  ],
+  ['GET /orders', 'Authorization: Basic own', 'X-Serverless-Authorization: x'],
+  // paths that could lead out of their route
+  ...[
+    '/orders/../x',
+    '/orders/.',
+    '/orders/%2e%2e/x',
+    '/orders/%252e%252e/x',
+    '/orders/%2%65%2e/x',
+    '/orders/..;x/y',
+    '/orders/..%2fx',
+    '/orders/%5cx',
+    '/orders/a\\b',
+    '/orders/%00',
+    '/orders/%250a',
+    '/orders/.../x',
+    '/orders/.x',
+    '/orders/x.',
+    '/orders/a..b',
+    '/orders/%2e',
+    '/orders/..%3fx',
+    '/orders/%7f',
+    '/orders/%20',
+  ].map((path): Request => [`GET ${path}`]),
+  // hosts
+  ['GET /', 'Host: shop.localhost'],
+  ['GET /x?y', 'Host: SHOP.localhost:81'],
+  ['GET /apix', 'Host: shop.localhost'],
+  ['GET /api/x', 'Host: shop.localhost.'],
+  ['GET /orders', 'Host: shop.example'],
+  ['GET /only', 'Host: shop.example'],
+  ['GET /only', 'Host: localhost'],
+  ['GET /elsewhere', 'Host: shop.example'],
+  ...[
+    'proxy.internal',
+    'any.localhost',
+    '127.0.0.9:1',
+    '127.evil.example',
+    'evil.example',
+    '10.0.0.1',
+    '[::1]:5',
+    'localhost.evil.example',
+    'a@localhost',
+    'xlocalhost',
+  ].map((host): Request => ['GET /orders', `Host: ${host}`]),
+  // pages
+  ['GET /orders', PAGE],
+  ['GET /orders', SITE],
+  ['GET /orders', 'Origin: null'],
+  ['GET /orders', 'Origin: https://app.example.com'],
+  ['GET /orders', 'Origin: https://app.example.com:443'],
+  ['GET /orders', 'Origin: https://app.example.com.evil.example'],
+  ['GET /orders', 'Origin: http://localhost.evil.example'],
+  ['GET /orders', 'Origin: http://127.0.0.1:1'],
+  ['GET /orders', 'Sec-Fetch-Site: cross-site'],
+  ['GET /orders', 'Sec-Fetch-Site: same-origin'],
+  ['GET /orders', 'Sec-Fetch-Site: none'],
+  ['GET /orders', ...LINKED],
+  ['GET /closed', PAGE],
+  ['GET /closed', PAGE, 'Sec-Fetch-Site: same-origin'],
+  ['GET /closed', 'Sec-Fetch-Site: same-site', 'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Dest: image'],
+  ['GET /closed', 'Sec-Fetch-Site: same-site', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'],
+  ['GET /closed'],
+  ['OPTIONS /closed', PAGE, 'Access-Control-Request-Method: GET'],
+  ['OPTIONS /orders', SITE, 'Access-Control-Request-Method: GET'],
+  // methods, paths, bodies
+  ...['GET', 'HEAD', 'OPTIONS', 'POST', 'DELETE'].flatMap((method): Request[] => [
+    [`${method} /read`],
+    [`${method} /listed`],
+    [`${method} /orders`],
+  ]),
+  ['TRACE /orders'],
+  ['GET /read', 'X-HTTP-Method-Override: DELETE'],
+  ['GET /listed', 'X-HTTP-Method-Override: post'],
+  [
+    'GET /read',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  ],
+  ...[
+    '/listed/',
+    '/listed/x',
+    '/listed/v1',
+    '/listed/v1/a/b',
+    '/listed/v1/a%2fb',
+    '/listed/v1x',
+    '/listed/users/7/avatar',
+    '/listed/users//avatar',
+    '/listed/users/7/8/avatar',
+    '/listed/users/7;x/avatar',
+    '/listed/users/a%2fb/avatar',
+    '/listed/V1',
+  ].map((path): Request => [`GET ${path}`]),
+  ['GET /listed', 'X-Original-URL: /secret'],
+  ['POST /small', 'Content-Length: 3', '', 'abc'],
+];
+
+/** What is compared: whether it was let through, and then what the upstream saw. Refusals are each one's own. */
+function describeOutcome({ status, seen, head }: Outcome): string {
+  if (seen === undefined) return status === 200 || status === 204 ? `answered, ${allowed(head)}` : 'refused';
+  const { method, target, headers } = seen;
+  const kept = Object.entries(headers).filter(([name]) => !PASSING.has(name));
+  return JSON.stringify([method, target, Object.fromEntries(kept.sort())]);
+}
+
+const PASSING = new Set(['connection', 'transfer-encoding', 'content-length', 'x-forwarded-host', 'host']);
+
+function allowed(head: string): string {
+  return /access-control-allow-origin: .*/i.exec(head)?.[0].toLowerCase() ?? 'without leave';
+}
