@@ -37,6 +37,7 @@ export function toCorsPolicy(cors: CorsConfig, origins: string): Fields | undefi
     allow_credentials: credentials,
     allow_private_network_access: true,
     max_age: String(Math.floor(maxAgeMs / 1_000)),
-    forward_not_matching_preflights: false,
+    // To the gate, which refuses them.
+    forward_not_matching_preflights: true,
   };
 }

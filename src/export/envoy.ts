@@ -45,6 +45,7 @@ export function toEnvoy(
       tokenHeaders,
       isFromOwnPage: isFromOwnPage(names, listener),
       corsOrigins,
+      peer: 'path' in listener.address ? '127.0.0.1' : '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%',
     };
     const placed = served.map(
       ({ route, token, isServed }): PlacedRoute => ({

@@ -88,6 +88,7 @@ const NOT_FOR_CLIENTS = '(?:x-forwarded-|proxy-|x-envoy-).*|forwarded|x-serverle
 const CONNECTION_MANAGER: Fields = {
   stat_prefix: 'proxy',
   use_remote_address: true,
+  skip_xff_append: true,
   normalize_path: false,
   merge_slashes: false,
   path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
@@ -121,7 +122,7 @@ const CONNECTION_MANAGER: Fields = {
           json_format: {
             time: '%START_TIME%',
             method: '%REQ(:METHOD)%',
-            path: '%PATH(NQ:ORIG)%',
+            upstream_path: '%PATH(NQ)%',
             route: '%ROUTE_NAME%',
             status: '%RESPONSE_CODE%',
             why: '%RESPONSE_CODE_DETAILS%',

@@ -16,6 +16,8 @@ export interface RouteContext {
   readonly isFromOwnPage: Fields;
   /** Origins that may call, as an expression. */
   readonly corsOrigins: string;
+  /** The client's address, as Envoy's variable. */
+  readonly peer: string;
 }
 
 /** One of the ways a route's requests are treated: by what they are, and by what they have with them. */
@@ -85,7 +87,7 @@ export function toRoutes(
       ...toRewrites(config, new URL(upstream.origin).host),
       ...toLimits(config),
     },
-    ...toHeaderEdits(config),
+    ...toHeaderEdits(config, context),
     typed_per_filter_config: toRouteFilters(config, variant, context),
   }));
 }
@@ -186,27 +188,32 @@ function toLimits({ timeout, retry, readOnly }: RouteConfig): Fields {
 const X_FORWARDED = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-prefix'];
 
 /** What Envoy does to the heads at the very end, when the token is there already. */
-function toHeaderEdits({ path, stripPath, headers, forwarded, cors, token }: RouteConfig): Fields {
+function toHeaderEdits(
+  { path, stripPath, headers, forwarded, cors, token }: RouteConfig,
+  { peer }: RouteContext,
+): Fields {
   const isForwarding = forwarded === 'x-forwarded' || forwarded === 'both';
-  const prefix: Readonly<Record<string, string>> =
-    isForwarding && stripPath && path !== '/' ? { 'x-forwarded-prefix': path } : {};
-  const project: Readonly<Record<string, string>> =
-    token.kind === 'access' && token.quotaProject !== undefined
-      ? { 'x-goog-user-project': token.quotaProject }
-      : {};
-  const added = Object.entries({ ...prefix, ...headers.set, ...project });
+  const set = Object.entries(headers.set);
+  if (isForwarding && stripPath && path !== '/') set.push(['x-forwarded-prefix', path]);
+  if (token.kind === 'access' && token.quotaProject !== undefined)
+    set.push(['x-goog-user-project', token.quotaProject]);
+  const added = [
+    // Of a client on this machine Envoy would say the machine's own address.
+    ...(isForwarding ? [toAddition('x-forwarded-for', peer)] : []),
+    // % begins one of Envoy's variables.
+    ...set.map(([name, value]) => toAddition(name, value.replaceAll('%', '%%'))),
+  ];
   const removed = [...headers.remove, ...(isForwarding ? [] : X_FORWARDED)];
   return {
-    ...(added.length > 0 && { request_headers_to_add: added.map(toAddition) }),
+    ...(added.length > 0 && { request_headers_to_add: added }),
     ...(removed.length > 0 && { request_headers_to_remove: removed }),
     ...(cors.kind !== 'upstream' && { response_headers_to_remove: CORS_RESPONSE_HEADERS }),
   };
 }
 
-/** `%` begins one of Envoy's variables. */
-function toAddition([key, value]: readonly [string, string]): Value {
+function toAddition(key: string, value: string): Value {
   return {
-    header: { key, value: value.replaceAll('%', '%%') },
+    header: { key, value },
     append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
     keep_empty_value: true,
   };

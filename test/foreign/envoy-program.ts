@@ -51,6 +51,7 @@ export async function startEnvoy(t: TestContext, envoy: string, text: string): P
   const adminFile = join(folder, 'admin');
   await writeFile(file, text);
   const options = ['--concurrency', '1', '--disable-hot-restart', '--admin-address-path', adminFile];
+  options.push('--file-flush-interval-msec', '50');
   const child = spawn(envoy, ['-c', file, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close');
   t.after(async () => {

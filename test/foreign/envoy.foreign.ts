@@ -170,7 +170,7 @@ routes:
     assert.deepEqual(new Set(emulator.mints.map(({ audience }) => audience)), new Set(audiences));
     assert.equal(emulator.mints.length, 3, 'tokens are kept');
     const access = await readLog(log, 5);
-    assert.match(access, /"\/hello\/x"/);
+    assert.match(access, /"upstream_path":"\/x"/);
     assert.doesNotMatch(access, /secret|Bearer|Basic/);
   });
 
@@ -195,19 +195,17 @@ routes:
   - { host: shop.example, path: /only, upstream: "${upstream}" }
 `,
     );
-    const hosts = new Map([
-      [ours, 'ours'],
-      [envoys, 'envoys'],
-    ]);
-    assert.equal(hosts.size, 2);
-    const differences: string[] = [];
-    for (const [line, ...headers] of REQUESTS) {
-      const outcomes = await Promise.all([ours, envoys].map((origin) => ask(origin, line, headers)));
-      const [one, other] = outcomes.map((outcome) => describeOutcome(outcome));
-      if (one !== other)
-        differences.push(`${[line, ...headers].join(' | ')}\n  ours:  ${one}\n  envoy: ${other}`);
-    }
-    assert.equal(differences.join('\n'), '');
+    // All at once: Envoy takes a second to close each connection.
+    const compared = await Promise.all(
+      REQUESTS.map(async ([line, ...headers]) => {
+        const outcomes = await Promise.all([ours, envoys].map((origin) => ask(origin, line, headers)));
+        const [one, other] = outcomes.map(describeOutcome);
+        const request = [line, ...headers].join(' | ');
+        return one === other ? [] : [`${request}\n  ours:  ${one}\n  envoy: ${other}`];
+      }),
+    );
+    const differences = compared.flat();
+    assert.ok(differences.length === 0, differences.join('\n'));
   });
 });
 
