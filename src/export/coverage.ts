@@ -7,12 +7,15 @@
 export type Fate =
   /** Envoy does the same. */
   | { readonly kind: 'carried' }
+  /** It belongs to one of several kinds, of which all is said. */
+  | { readonly kind: 'with-kind' }
   /** Envoy does something like it; `text` says what is different. */
   | { readonly kind: 'differs'; readonly text: string }
   /** Envoy doesn't do it, or not without being unsafe; `text` says what comes of that. */
   | { readonly kind: 'left-out'; readonly text: string };
 
 const carried: Fate = { kind: 'carried' };
+const withKind: Fate = { kind: 'with-kind' };
 const differs = (text: string): Fate => ({ kind: 'differs', text });
 const leftOut = (text: string): Fate => ({ kind: 'left-out', text });
 
@@ -49,7 +52,7 @@ export const COVERAGE = {
   'credentials.kind=metadata': carried,
   'credentials.kind=none': carried,
   'credentials.kind=adc': leftOut(
-    'carried over as the metadata server, which is what application default credentials are on Google’s machines; elsewhere there are no tokens. Write `{ kind: metadata }` if that is what is meant.',
+    'Envoy looks for nothing but the metadata server: that is the same on Google’s machines, and elsewhere there are no tokens. Write `{ kind: metadata }` if that is what is meant.',
   ),
   'credentials.kind=key-file': OTHER_IDENTITY,
   'credentials.kind=user': OTHER_IDENTITY,
@@ -60,13 +63,13 @@ export const COVERAGE = {
   'credentials.account': leftOut(
     'Envoy asks the metadata server for the default service account alone; the route answers 503.',
   ),
-  'credentials.path': OTHER_IDENTITY,
-  'credentials.key': OTHER_IDENTITY,
-  'credentials.source': OTHER_IDENTITY,
-  'credentials.delegates': OTHER_IDENTITY,
-  'credentials.provider': OTHER_IDENTITY,
-  'credentials.from': OTHER_IDENTITY,
-  'credentials.serviceAccount': OTHER_IDENTITY,
+  'credentials.path': withKind,
+  'credentials.key': withKind,
+  'credentials.source': withKind,
+  'credentials.delegates': withKind,
+  'credentials.provider': withKind,
+  'credentials.from': withKind,
+  'credentials.serviceAccount': withKind,
   routes: carried,
   'routes.path': carried,
   'routes.host': carried,
@@ -143,7 +146,7 @@ export const COVERAGE = {
   ),
   tokenTimeout: carried,
   universeDomain: leftOut('Envoy takes the token that the metadata server gives, whatever its universe.'),
-} as const satisfies Readonly<Record<string, Fate>>;
+} satisfies Readonly<Record<string, Fate>>;
 
 /** Where in a configuration something is. */
 export type Setting = keyof typeof COVERAGE;

@@ -28,15 +28,20 @@ export function toEnvoy(
   options: ExportOptions,
 ): EnvoyExport {
   const remarks = createRemarks();
-  noteSettings(config, remarks);
   const served = routes.map((route) => {
     const obstacle = findObstacle(route, config.credentials[route.config.credentials]);
     if (obstacle !== undefined) remarks.note(obstacle, route.config.name);
     return { route, token: toEnvoyToken(route), isServed: obstacle === undefined };
   });
+  const usable = served.filter(({ isServed }) => isServed);
+  noteSettings(
+    config,
+    usable.map(({ route }) => route.config),
+    remarks,
+  );
   const clusters = createClusters(config, options);
   const names = findGateNames(config);
-  const tokenHeaders = findTokenHeaders(served.filter(({ isServed }) => isServed));
+  const tokenHeaders = findTokenHeaders(usable);
   const corsOrigins = toCorsOrigins(config);
   const listeners = config.listen.flatMap((listener) => {
     if (findListenerObstacle(listener) !== undefined) return [];

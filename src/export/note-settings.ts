@@ -2,8 +2,11 @@ import type { Config, RouteConfig } from '../config/config.ts';
 import { describeAddress, findListenerObstacle } from './listeners.ts';
 import type { Remarks } from './remarks.ts';
 
-/** Notes everything in a configuration that Envoy does in another way, or not at all, but for what keeps a route from being served. */
-export function noteSettings(config: Config, remarks: Remarks): void {
+/**
+ * Notes everything in a configuration that Envoy does in another way, or not at all.
+ * @param served the routes that can be carried over; of the others there is nothing more to say
+ */
+export function noteSettings(config: Config, served: readonly RouteConfig[], remarks: Remarks): void {
   for (const listener of config.listen) {
     const { address } = listener;
     const obstacle = findListenerObstacle(listener);
@@ -16,7 +19,7 @@ export function noteSettings(config: Config, remarks: Remarks): void {
   remarks.note('limits.requests');
   if (config.caFile !== undefined) remarks.note('caFile');
   if (config.google.universeDomain !== 'googleapis.com') remarks.note('universeDomain');
-  for (const route of config.routes) {
+  for (const route of served) {
     noteIdentity(route, config, remarks);
     noteRoute(route, remarks);
   }

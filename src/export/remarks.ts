@@ -1,4 +1,4 @@
-import { ALWAYS_DIFFERENT, COVERAGE, type Setting } from './coverage.ts';
+import { ALWAYS_DIFFERENT, COVERAGE, type Fate, type Setting } from './coverage.ts';
 
 /** What a configuration says that Envoy doesn't do, or does in another way. */
 export interface Remark {
@@ -27,8 +27,9 @@ export function createRemarks(): Remarks {
     },
     list() {
       return (Object.keys(COVERAGE) as Setting[]).flatMap((setting): readonly Remark[] => {
-        const [fate, subjects] = [COVERAGE[setting], noted.get(setting)];
-        if (subjects === undefined || fate.kind === 'carried') return [];
+        const fate: Fate = COVERAGE[setting];
+        const subjects = noted.get(setting);
+        if (subjects === undefined || fate.kind === 'carried' || fate.kind === 'with-kind') return [];
         return [
           { kind: fate.kind, setting: setting.split(':')[0] ?? '', subjects: [...subjects], text: fate.text },
         ];

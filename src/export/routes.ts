@@ -155,21 +155,30 @@ function toRewrites(
   { path, stripPath, upstream: { basePath }, forwarded }: RouteConfig,
   host: string,
 ): Fields {
+  const rewrite = toPathRewrite(path, stripPath, basePath);
   return {
-    ...toPathRewrite(path, stripPath, basePath === '/' ? '' : basePath),
+    ...(rewrite && {
+      regex_rewrite: { pattern: { regex: rewrite.regex }, substitution: rewrite.substitution },
+    }),
     host_rewrite_literal: host,
     ...((forwarded === 'x-forwarded' || forwarded === 'both') && { append_x_forwarded_host: true }),
   };
 }
 
-function toPathRewrite(path: string, stripPath: boolean, base: string): Fields {
-  const rewrite = (regex: string, substitution: string): Fields => ({
-    regex_rewrite: { pattern: { regex }, substitution },
-  });
+/** A path's beginning, as an expression, and what is put in its place. */
+export interface PathRewrite {
+  readonly regex: string;
+  readonly substitution: string;
+}
+
+/** How the target comes about that `toUpstreamTarget` makes; undefined: it stays as it is. */
+export function toPathRewrite(path: string, stripPath: boolean, basePath: string): PathRewrite | undefined {
+  const base = basePath === '/' ? '' : basePath;
+  if (base === '')
+    return stripPath && path !== '/' ? { regex: `^${escapePattern(path)}/?`, substitution: '/' } : undefined;
   // The base alone is what a route at / means by /.
-  if (path === '/') return base === '' ? {} : rewrite('^(?:/$)?', base);
-  if (!stripPath) return base === '' ? {} : rewrite('^', base);
-  return base === '' ? rewrite(`^${escapePattern(path)}/?`, '/') : rewrite(`^${escapePattern(path)}`, base);
+  if (path === '/') return { regex: '^(?:/$)?', substitution: base };
+  return { regex: stripPath ? `^${escapePattern(path)}` : '^', substitution: base };
 }
 
 function toLimits({ timeout, retry, readOnly }: RouteConfig): Fields {
