@@ -3,7 +3,7 @@ import { createClusters, toMetadataCluster } from './clusters.ts';
 import { findGateNames, isFromOwnPage, toCorsOrigins, toGateRules } from './gate.ts';
 import { toHttpFilters } from './http-filters.ts';
 import type { EnvoyToken, ExportedRoute, ExportOptions, TokenHeader } from './input.ts';
-import { findListenerObstacle, toAdmin, toListener } from './listeners.ts';
+import { describeAddress, findListenerObstacle, toAdmin, toListener } from './listeners.ts';
 import { noteSettings } from './note-settings.ts';
 import { createRemarks, type Remark } from './remarks.ts';
 import { findObstacle, type RouteContext, toRoutes, toUnserved, toVariants } from './routes.ts';
@@ -43,7 +43,7 @@ export function toEnvoy(
   const names = findGateNames(config);
   const tokenHeaders = findTokenHeaders(usable);
   const corsOrigins = toCorsOrigins(config);
-  const listeners = config.listen.flatMap((listener) => {
+  const listeners = config.listen.flatMap((listener, index) => {
     if (findListenerObstacle(listener) !== undefined) return [];
     const context: RouteContext = {
       clusters,
@@ -60,7 +60,8 @@ export function toEnvoy(
       }),
     );
     return [
-      toListener(listener, {
+      // Two with any free port have one address.
+      toListener(`${index + 1}: ${describeAddress(listener.address)}`, listener, {
         route_config: toRouteConfiguration(placed, names),
         http_filters: toHttpFilters(config, toGateRules(config, names, listener), tokenHeaders),
       }),

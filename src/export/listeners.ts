@@ -12,12 +12,16 @@ export function findListenerObstacle({ address, clientSecret }: ListenerConfig):
   return 'listen:name';
 }
 
-/** One listener. @param manager the settings of its HTTP connection manager, without what is the same for each */
-export function toListener(listener: ListenerConfig, manager: Fields): Fields {
+/**
+ * One listener.
+ * @param name no other's
+ * @param manager the settings of its HTTP connection manager, without what is the same for each
+ */
+export function toListener(name: string, listener: ListenerConfig, manager: Fields): Fields {
   const { address, tls } = listener;
   const [first, ...more] = toAddresses(address);
   return {
-    name: describeAddress(address),
+    name,
     address: first ?? {},
     ...(more.length > 0 && { additional_addresses: more.map((other) => ({ address: other })) }),
     filter_chains: [

@@ -108,7 +108,7 @@ routes: [{ path: /, upstream: "https://a-b-an.a.run.app" }]
   const { listeners } = (JSON.parse(stdout) as Bootstrap).static_resources;
   assert.deepEqual(
     listeners.map(({ name }) => name),
-    ['localhost:8080'],
+    ['1: localhost:8080'],
   );
   assert.match(stderr, /^Not carried over: listen\.clientSecret \(0\.0\.0\.0:8443\)/m);
   assert.ok(!`${stdout}${stderr}`.includes(SECRET));
@@ -168,7 +168,7 @@ const route = fc.record(
 const file = fc.record({
   listen: fc.constantFrom<unknown>(
     'localhost:8080',
-    0,
+    [0, 'localhost:0'],
     ['127.0.0.1:1', '[::1]:1'],
     'unix:/tmp/a',
     '0.0.0.0:80',
@@ -205,6 +205,7 @@ test('every configuration has an export that names each host once, and each rout
       const { listeners, clusters } = bootstrap.static_resources;
       const names = new Set(clusters.map(({ name }) => name));
       assert.equal(names.size, clusters.length);
+      assert.equal(new Set(listeners.map(({ name }) => name)).size, listeners.length);
       for (const { filter_chains: chains } of listeners) {
         const hosts = chains[0]?.filters[0]?.typed_config.route_config.virtual_hosts ?? [];
         const domains = hosts.flatMap((host) => host.domains);

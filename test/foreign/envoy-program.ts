@@ -40,8 +40,10 @@ export async function validate(envoy: string, file: string): Promise<void> {
 export interface RunningEnvoy {
   /** `http://127.0.0.1:port` of its first listener. */
   readonly origin: string;
-  /** What it wrote to stdout so far: the access log. */
-  readonly log: () => string;
+  /** Ports of the listeners on 127.0.0.1, in their order. */
+  readonly ports: readonly number[];
+  /** The access log, once it has so many lines. */
+  logged(lines: number): Promise<string>;
 }
 
 /** Starts Envoy with a configuration that has an admin port; it is stopped after the test. */
@@ -71,6 +73,13 @@ export async function startEnvoy(t: TestContext, envoy: string, text: string): P
   });
   const admin = await readFile(adminFile, 'utf8');
   const listeners = await (await fetch(`http://${admin.trim()}/listeners`)).text();
-  const [, address] = /::(127\.0\.0\.1:\d+)/.exec(listeners) ?? [];
-  return { origin: `http://${address}`, log: () => output.stdout };
+  const ports = [...listeners.matchAll(/::127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port));
+  return {
+    origin: `http://127.0.0.1:${ports[0]}`,
+    ports,
+    async logged(lines) {
+      while (output.stdout.split('\n').length <= lines) await once(child.stdout, 'data');
+      return output.stdout;
+    },
+  };
 }

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { createSecureServer } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
+import { WebSocket, WebSocketServer } from 'ws';
 import { runExport } from '../../src/commands/export.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { createEmulator } from '../../src/emulator/emulator.ts';
@@ -28,15 +34,16 @@ const envoy = await prepareEnvoy(dir).catch((error: unknown) => {
 interface ExportOptions {
   readonly json?: boolean;
   readonly metadataAddress?: string;
+  readonly caBundle?: string;
 }
 
 /** What `export envoy` writes for a file. */
 async function exportFile(
   config: string,
-  { json = false, metadataAddress }: ExportOptions = {},
+  { json = false, metadataAddress, caBundle }: ExportOptions = {},
 ): Promise<string> {
   const { io, written } = createIo(dir);
-  const rest = { positionals: [], json, strict: false, caBundle: undefined, output: undefined };
+  const rest = { positionals: [], json, strict: false, caBundle, output: undefined };
   assert.equal(await runExport({ flags: { config }, metadataAddress, ...rest }, io), 0);
   return written.stdout;
 }
@@ -137,7 +144,7 @@ routes:
 `,
     );
     const text = await exportFile(file, { metadataAddress: emulator.google.metadataHost });
-    const { origin, log } = await startEnvoy(t, program, text);
+    const { origin, logged } = await startEnvoy(t, program, text);
     const get = (path: string, headers: Record<string, string> = {}) => fetch(origin + path, { headers });
 
     // No token, no request.
@@ -169,9 +176,148 @@ routes:
     ];
     assert.deepEqual(new Set(emulator.mints.map(({ audience }) => audience)), new Set(audiences));
     assert.equal(emulator.mints.length, 3, 'tokens are kept');
-    const access = await readLog(log, 5);
+    const access = await logged(5);
     assert.match(access, /"upstream_path":"\/x"/);
     assert.doesNotMatch(access, /secret|Bearer|Basic/);
+  });
+
+  it('reaches a Cloud Run service over TLS, by its certificate, and with gRPC over HTTP/2', async (t) => {
+    const emulator = await createEmulator({ services: [] });
+    t.after(() => emulator.close());
+    const authority = createTestAuthority();
+    const server = createSecureServer({ ...authority.issue(['*.a.run.app']), allowHTTP1: true });
+    server.on('request', (request, response) => {
+      response.end(JSON.stringify({ version: request.httpVersion, headers: request.headers }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const host = 'orders-abc123-an.a.run.app';
+    const folder = await createFolder(t);
+    const [file, caBundle] = [join(folder, 'proxy.yaml'), join(folder, 'ca.pem')];
+    const routes = `routes: [{ path: /, upstream: "https://${host}" }]`;
+    await writeFile(
+      file,
+      `listen: localhost:0\nadmin: 127.0.0.1:0\ncredentials: { default: { kind: metadata } }\n${routes}\n`,
+    );
+    /** Through an Envoy that trusts this authority, and to which the service's name is this machine. */
+    const start = async (trusted: string): Promise<string> => {
+      await writeFile(caBundle, trusted);
+      const { metadataHost: metadataAddress } = emulator.google;
+      const text = await exportFile(file, { json: true, metadataAddress, caBundle });
+      const here = JSON.stringify({ address: '127.0.0.1', port_value: port });
+      const moved = JSON.stringify(JSON.parse(text))
+        .replaceAll(JSON.stringify({ address: host, port_value: 443 }), here)
+        .replaceAll('"LOGICAL_DNS"', '"STATIC"');
+      return (await startEnvoy(t, program, moved)).origin;
+    };
+    const origin = await start(authority.cert);
+    const get = async (headers: Record<string, string> = {}) =>
+      (await (await fetch(origin, { headers })).json()) as {
+        version: string;
+        headers: Record<string, string>;
+      };
+
+    const plain = await get();
+    assert.equal(plain.version, '1.1');
+    assert.equal(plain.headers.host, host);
+    assert.match(plain.headers.authorization ?? '', /^Bearer e/);
+    assert.equal(plain.headers['x-serverless-authorization'], undefined);
+    const own = await get({ Authorization: 'Basic own' });
+    assert.equal(own.headers.authorization, 'Basic own');
+    assert.match(own.headers['x-serverless-authorization'] ?? '', /^Bearer e/);
+    const grpc = await get({ 'Content-Type': 'application/grpc+proto' });
+    assert.equal(grpc.version, '2.0');
+    assert.match(grpc.headers.authorization ?? '', /^Bearer e/);
+    assert.deepEqual(new Set(emulator.mints.map(({ audience }) => audience)), new Set([`https://${host}`]));
+
+    assert.equal((await fetch(await start(createTestAuthority().cert))).status, 503);
+  });
+
+  it('has TLS for its clients, limits, WebSocket and CORS', async (t) => {
+    const upstream = await startTelling(t);
+    const authority = createTestAuthority();
+    const { cert, key } = authority.issue(['localhost']);
+    const folder = await createFolder(t);
+    for (const [name, text] of Object.entries({ 'cert.pem': cert, 'key.pem': key }))
+      await writeFile(join(folder, name), text);
+    const file = join(folder, 'proxy.yaml');
+    const socket = join(folder, 'proxy.sock');
+    await writeFile(
+      file,
+      `listen: [localhost:0, { address: "unix:${socket}" }, { address: "localhost:0", tls: { cert: cert.pem, key: key.pem } }]
+admin: 127.0.0.1:0
+credentials: { default: { kind: none } }
+routes:
+  - { path: /, upstream: "${upstream}" }
+  - { path: /small, upstream: "${upstream}", limits: { body: 10 } }
+  - { path: /rare, upstream: "${upstream}", protocol: auto, limits: { rate: 2/h } }
+`,
+    );
+    const { origin, ports } = await startEnvoy(t, program, await exportFile(file));
+    const post = (body: string) => fetch(`${origin}/small`, { method: 'POST', body });
+    assert.equal((await post('0123456789')).status, 200);
+    assert.equal((await post('0123456789a')).status, 413);
+
+    // One bucket, whichever of Envoy's routes a request takes.
+    const hosts = ['127.0.0.1', 'localhost', 'any.localhost'];
+    const rates = [];
+    for (const host of hosts) rates.push((await ask(origin, 'GET /rare', [`Host: ${host}`])).status);
+    assert.deepEqual(rates, [200, 200, 429]);
+
+    const page = await fetch(origin, { headers: { Origin: 'http://localhost:3000' } });
+    assert.equal(page.headers.get('access-control-allow-origin'), 'http://localhost:3000');
+    const preflight = await fetch(`${origin}/`, {
+      method: 'OPTIONS',
+      headers: { Origin: 'http://localhost:3000', 'Access-Control-Request-Method': 'PUT' },
+    });
+    assert.match(preflight.headers.get('access-control-allow-methods') ?? '', /PUT/);
+
+    const overTls = await new Promise<string>((resolve, reject) => {
+      const request = httpsRequest({
+        port: ports[1],
+        host: '127.0.0.1',
+        servername: 'localhost',
+        ca: authority.cert,
+        headers: { Host: 'localhost' },
+      });
+      request
+        .on('response', async (response) => resolve(String(await readBody(response))))
+        .on('error', reject)
+        .end();
+    });
+    assert.match(overTls, /"x-forwarded-proto":"https"/);
+    const overSocket = await new Promise<string>((resolve, reject) => {
+      const request = httpRequest({ socketPath: socket, headers: { Host: 'localhost' } });
+      request
+        .on('response', async (response) => resolve(String(await readBody(response))))
+        .on('error', reject)
+        .end();
+    });
+    assert.match(overSocket, /"x-forwarded-for":"127.0.0.1"/);
+    assert.equal((await stat(socket)).mode & 0o777, 0o600);
+  });
+
+  it('switches to WebSocket', async (t) => {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    await once(server, 'listening');
+    t.after(() => server.close());
+    server.on('connection', (socket, request) =>
+      socket.on('message', (data) => socket.send(`${request.url} ${data}`)),
+    );
+    const { port } = server.address() as AddressInfo;
+    const file = join(await createFolder(t), 'proxy.yaml');
+    const route = `{ path: /ws, upstream: "http://127.0.0.1:${port}", token: none, protocol: http2 }`;
+    await writeFile(file, `listen: localhost:0\nadmin: 127.0.0.1:0\nroutes: [${route}]\n`);
+    const { origin } = await startEnvoy(t, program, await exportFile(file));
+    const client = new WebSocket(`${origin.replace('http', 'ws')}/ws/x`);
+    await once(client, 'open');
+    client.send('hello');
+    const [answer] = await once(client, 'message');
+    assert.equal(String(answer), '/x hello');
+    client.close();
+    await once(client, 'close');
   });
 
   it('takes the same requests as the proxy, and sends them on the same way', async (t) => {
@@ -208,12 +354,6 @@ routes:
     assert.ok(differences.length === 0, differences.join('\n'));
   });
 });
-
-/** The access log, once it has so many lines. */
-async function readLog(log: () => string, lines: number): Promise<string> {
-  while (log().split('\n').length <= lines) await new Promise((resolve) => setImmediate(resolve));
-  return log();
-}
 
 type Request = readonly [line: string, ...headers: string[]];
 const PAGE = 'Origin: http://localhost:3000';
