@@ -5,7 +5,7 @@ import { toHttpFilters } from './http-filters.ts';
 import type { EnvoyToken, ExportedRoute, ExportOptions, TokenHeader } from './input.ts';
 import { describeAddress, findListenerObstacle, toAdmin, toListener } from './listeners.ts';
 import { noteSettings } from './note-settings.ts';
-import { createRemarks, type Remark } from './remarks.ts';
+import { createRemarks, type Remark, type Remarks } from './remarks.ts';
 import { findObstacle, type RouteContext, toRoutes, toUnserved, toVariants } from './routes.ts';
 import { type PlacedRoute, toOverload, toRouteConfiguration } from './virtual-hosts.ts';
 import type { Fields } from './yaml-text.ts';
@@ -28,44 +28,19 @@ export function toEnvoy(
   options: ExportOptions,
 ): EnvoyExport {
   const remarks = createRemarks();
-  const served = routes.map((route) => {
-    const obstacle = findObstacle(route, config.credentials[route.config.credentials]);
-    if (obstacle !== undefined) remarks.note(obstacle, route.config.name);
-    return { route, token: toEnvoyToken(route), isServed: obstacle === undefined };
-  });
-  const usable = served.filter(({ isServed }) => isServed);
+  const judged = routes.map((route) => judge(route, config, remarks));
+  const served = judged.filter(({ isServed }) => isServed);
   noteSettings(
     config,
-    usable.map(({ route }) => route.config),
+    served.map(({ route }) => route.config),
     remarks,
   );
   const clusters = createClusters(config, options);
-  const names = findGateNames(config);
-  const tokenHeaders = findTokenHeaders(usable);
-  const corsOrigins = toCorsOrigins(config);
-  const listeners = config.listen.flatMap((listener, index) => {
-    if (findListenerObstacle(listener) !== undefined) return [];
-    const context: RouteContext = {
-      clusters,
-      tokenHeaders,
-      isFromOwnPage: isFromOwnPage(names, listener),
-      corsOrigins,
-      peer: 'path' in listener.address ? '127.0.0.1' : '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%',
-    };
-    const placed = served.map(
-      ({ route, token, isServed }): PlacedRoute => ({
-        host: route.config.host,
-        path: route.config.path,
-        routes: isServed ? toRoutes(route, token, context) : [toUnserved(route)],
-      }),
-    );
-    return [
-      // Two with any free port have one address.
-      toListener(`${index + 1}: ${describeAddress(listener.address)}`, listener, {
-        route_config: toRouteConfiguration(placed, names),
-        http_filters: toHttpFilters(config, toGateRules(config, names, listener), tokenHeaders),
-      }),
-    ];
+  const tokenHeaders = findTokenHeaders(served);
+  const listeners = toListeners(config, judged, {
+    clusters,
+    tokenHeaders,
+    corsOrigins: toCorsOrigins(config),
   });
   const needsTokens = tokenHeaders.length > 0;
   return {
@@ -82,25 +57,59 @@ export function toEnvoy(
   };
 }
 
+/** A route, and whether Envoy can serve it. */
+interface JudgedRoute {
+  readonly route: ExportedRoute;
+  readonly token: EnvoyToken | undefined;
+  readonly isServed: boolean;
+}
+
+function judge(route: ExportedRoute, { credentials }: Config, remarks: Remarks): JudgedRoute {
+  const obstacle = findObstacle(route, credentials[route.config.credentials]);
+  if (obstacle !== undefined) remarks.note(obstacle, route.config.name);
+  const { token } = route;
+  return { route, token: token?.kind === 'jwt' ? undefined : token, isServed: obstacle === undefined };
+}
+
+/** Every listener that Envoy can have, with all the routes. */
+function toListeners(
+  config: Config,
+  judged: readonly JudgedRoute[],
+  common: Omit<RouteContext, 'isFromOwnPage' | 'peer'>,
+): readonly Fields[] {
+  const names = findGateNames(config);
+  return config.listen.flatMap((listener, index) => {
+    if (findListenerObstacle(listener) !== undefined) return [];
+    const { address } = listener;
+    const context: RouteContext = {
+      ...common,
+      isFromOwnPage: isFromOwnPage(names, listener),
+      peer: 'path' in address ? '127.0.0.1' : '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%',
+    };
+    const placed = judged.map(({ route, token, isServed }): PlacedRoute => {
+      const { host, path } = route.config;
+      return { host, path, routes: isServed ? toRoutes(route, token, context) : [toUnserved(route)] };
+    });
+    return [
+      // Two with any free port have one address.
+      toListener(`${index + 1}: ${describeAddress(address)}`, listener, {
+        route_config: toRouteConfiguration(placed, names),
+        http_filters: toHttpFilters(config, toGateRules(config, names, listener), common.tokenHeaders),
+      }),
+    ];
+  });
+}
+
+function findTokenHeaders(served: readonly JudgedRoute[]): readonly TokenHeader[] {
+  const headers = served.flatMap(({ route, token }) =>
+    toVariants(route, token).flatMap(({ tokenHeader }) => tokenHeader ?? []),
+  );
+  return [...new Set(headers)].sort();
+}
+
 /** Envoy refuses expressions that are larger than that, and by itself those of its small limit. */
 const RUNTIME: Fields = {
   layered_runtime: {
     layers: [{ name: 'expressions', static_layer: { 're2.max_program_size.error_level': 100_000 } }],
   },
 };
-
-function toEnvoyToken({ token }: ExportedRoute): EnvoyToken | undefined {
-  return token?.kind === 'jwt' ? undefined : token;
-}
-
-interface ServedRoute {
-  readonly route: ExportedRoute;
-  readonly token: EnvoyToken | undefined;
-}
-
-function findTokenHeaders(served: readonly ServedRoute[]): readonly TokenHeader[] {
-  const headers = served.flatMap(({ route, token }) =>
-    toVariants(route, token).flatMap((v) => v.tokenHeader ?? []),
-  );
-  return [...new Set(headers)].sort();
-}
