@@ -1,4 +1,7 @@
-import { createHealthEndpoints, type HealthOptions } from './admin/health.ts';
+import { createConfigEndpoint } from './admin/config.ts';
+import type { Endpoint } from './admin/endpoint.ts';
+import { createHealthEndpoints } from './admin/health.ts';
+import { createMetricsEndpoint } from './admin/metrics.ts';
 import { createQuitEndpoint } from './admin/quit.ts';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
@@ -10,13 +13,14 @@ import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { AdminConfig, Config, ConfigWarning } from './config/config.ts';
+import type { AdminConfig, Config, ConfigWarning, RouteConfig } from './config/config.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
 import { refuseAdminRoutes, refuseLoops } from './loops.ts';
-import type { Observer } from './observe/events.ts';
+import { createMetering } from './metering.ts';
+import type { Observer, UpstreamEvent } from './observe/events.ts';
 import { type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
 import { createLoad } from './relay/load.ts';
@@ -89,14 +93,12 @@ const DRAIN_MS = 10_000;
  * @throws ProxyError `address_in_use`, `address_unavailable`, `config_invalid`
  */
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, clock = systemClock, observer, env = process.env } = options;
+  const { config, clock = systemClock, env = process.env } = options;
+  const { observer, onToken } = options;
+  const metering = createMetering({ isOff: config.admin === undefined, observer, onToken });
   const { tokenTimeoutMs: mintTimeoutMs } = config.google;
   const secrets = await compileSecrets(config, env);
-  const cache = createTokenCache({
-    clock,
-    mintTimeoutMs,
-    ...(options.onToken && { onEvent: options.onToken }),
-  });
+  const cache = createTokenCache({ clock, mintTimeoutMs, onEvent: metering.onToken });
   const assembly = await assemble({ config, cache, clock, env });
   const transports = new Map<string, Transport>();
   const gate = createGate({
@@ -104,11 +106,12 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
-  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets });
+  const onUpstream = metering.observer?.onUpstream;
+  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets, onUpstream });
   let isDraining = false;
   const context: ExchangeContext = {
     site: () => site,
-    observer,
+    observer: metering.observer,
     load: createLoad(config.limits.requests),
     signIns: createSignIns(clock.now().wallMs),
     isDraining: () => isDraining,
@@ -131,11 +134,35 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     await assembly.close();
   };
 
+  let isStarted = false;
+  const startedAtMs = clock.now().wallMs;
+  const isBreakerOpen = (route: AssembledRoute): boolean =>
+    transports.get(toTransportKey(route.config, route.origin))?.state().isBreakerOpen === true;
+  const adminRoutes = assembly.routes.map((route, i) => ({
+    ...(routes[i] as RouteSummary),
+    isBreakerOpen: () => isBreakerOpen(route),
+  }));
+  const fills = () => ({ requests: context.load, connections: listener.connections });
+  const adminEndpoints = (): readonly Endpoint[] => [
+    ...createHealthEndpoints({
+      routes: () => adminRoutes,
+      isDraining: () => isDraining,
+      isStarted: () => isStarted,
+      fills,
+      startedAtMs,
+      wallMs: () => clock.now().wallMs,
+    }),
+    createMetricsEndpoint(() => {
+      const upstreams = [...transports.values()].map((transport) => transport.state());
+      return metering.write({ ...fills(), routes, upstreams });
+    }),
+    createConfigEndpoint(() => config),
+  ];
   let admin: AdminServer | undefined;
   try {
     refuseLoops(assembly.routes, listener.addresses);
     if (config.admin !== undefined) {
-      admin = await startAdmin(config.admin, options, { routes, isDraining: () => isDraining });
+      admin = await startAdmin(config.admin, options, adminEndpoints());
       refuseAdminRoutes(assembly.routes, admin.port);
     }
   } catch (error) {
@@ -146,7 +173,9 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   }
 
   const sources = new Set(assembly.routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
-  const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {});
+  const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {
+    isStarted = true;
+  });
   return {
     url,
     urls,
@@ -181,21 +210,24 @@ function createSite(
     env,
     clock,
     secrets,
+    onUpstream,
   }: {
     transports: Map<string, Transport>;
     env: ProxyEnvironment;
     clock: Clock;
     secrets: readonly (ClientSecret | undefined)[];
+    onUpstream: ((event: UpstreamEvent) => void) | undefined;
   },
 ): Site {
   const routes = assembled.map((route): Route => {
     const { config, origin } = route;
     const { connectMs } = config.timeout;
     const { protocol } = config;
-    const key = `${origin} ${connectMs} ${protocol}`;
+    const key = toTransportKey(config, origin);
     const forwardProxy = findForwardProxy(new URL(origin), env);
     const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
-    const transport = transports.get(key) ?? createTransport({ ...options, protocol, clock });
+    const transport =
+      transports.get(key) ?? createTransport({ ...options, protocol, clock, onEvent: onUpstream });
     transports.set(key, transport);
     return compileRoute(route, transport, createUpgradeCarrier(options));
   });
@@ -209,6 +241,11 @@ function createSite(
     routeNames,
     places: routes,
   };
+}
+
+/** Equal for routes that share connections. */
+function toTransportKey({ timeout, protocol }: RouteConfig, origin: string): string {
+  return `${origin} ${timeout.connectMs} ${protocol}`;
 }
 
 /** What each listener asks of its clients, in the order of the configuration. */
@@ -231,16 +268,17 @@ function toUrls(bound: Listener['addresses']): readonly string[] {
 }
 
 /** The admin port answers to its own addresses, and to no host of a route. */
-function startAdmin(admin: AdminConfig, options: ProxyOptions, health: HealthOptions): Promise<AdminServer> {
+function startAdmin(
+  admin: AdminConfig,
+  options: ProxyOptions,
+  endpoints: readonly Endpoint[],
+): Promise<AdminServer> {
   const { hosts: names, origins } = options.config.gate;
   const { onQuit } = options;
   return createAdminServer({
     config: admin,
     gate: createGate({ bound: [admin.host], names, origins }),
-    endpoints: [
-      ...createHealthEndpoints(health),
-      ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)]),
-    ],
+    endpoints: [...endpoints, ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)])],
   });
 }
 

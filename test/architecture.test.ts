@@ -54,7 +54,7 @@ const MAY_IMPORT: Readonly<
   relay: { code: ['ground', 'gate', 'routing', 'auth', 'observe'], types: ['config'] },
   check: { code: ['ground', 'routing', 'auth', 'relay'], types: [] },
   discovery: { code: ['ground', 'auth', 'relay'], types: [] },
-  admin: { code: ['ground', 'relay'], types: ['auth', 'config', 'gate'] },
+  admin: { code: ['ground', 'relay', 'observe'], types: ['auth', 'config', 'gate'] },
   commands: {
     code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'discovery', 'top'],
     types: [],

@@ -28,6 +28,7 @@ test('nothing is minted before somebody asks', async () => {
     state: 'empty',
     identity: undefined,
     remainingMs: undefined,
+    forMs: HOUR_MS,
     error: undefined,
   });
 });
