@@ -43,8 +43,9 @@ export function createMetering({ isOff, observer, onToken }: MeteringOptions): M
       }
       onToken?.(event);
     },
-    write: ({ requests, connections, routes, upstreams }) =>
-      writeMetrics([
+    write({ requests, connections, routes, upstreams }) {
+      tally.expect(routes.map(({ name }) => name));
+      return writeMetrics([
         [
           ...tally.families(),
           ...toStateFamilies({
@@ -63,7 +64,8 @@ export function createMetering({ isOff, observer, onToken }: MeteringOptions): M
             upstreams,
           }),
         ],
-      ]),
+      ]);
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.ts';
 import type { ExchangeRecord, Observer, ReloadEvent, UpstreamEvent } from './events.ts';
 import {
   type Count,
@@ -13,6 +14,8 @@ import {
  */
 export interface Tally extends Required<Observer> {
   onToken(mint: MintRecord): void;
+  /** Shows these routes from now on, though nobody may have asked for them yet: what starts with 1 never seems to have grown. */
+  expect(routes: readonly string[]): void;
   /** Everything counted so far. */
   families(): readonly MetricFamily[];
 }
@@ -25,7 +28,7 @@ export interface MintRecord {
   readonly audience: string;
   readonly durationMs: number;
   /** Why it failed; undefined where it did not. */
-  readonly error: string | undefined;
+  readonly error: ErrorCode | undefined;
 }
 
 /** Methods with a label of their own; any other is `other`. */
@@ -34,6 +37,9 @@ const OTHER_METHOD = 'other';
 /** By the first digit of a status; 0: nothing could be sent. */
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
 
+/** Why mints fail. */
+const MINT_ERRORS: readonly ErrorCode[] = ['token_unavailable', 'credentials_invalid'];
+
 /** In seconds. A private service answers within tens of milliseconds, one that has to start within ten seconds. */
 const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const MINT_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -41,6 +47,7 @@ const AGE_BOUNDS = [1, 10, 60, 300, 600, 1_200, 1_800, 2_400, 3_000, 3_600];
 
 export function createTally(): Tally {
   const instruments = createInstruments();
+  for (const result of ['applied', 'refused']) instruments.reloads.of(result);
   const routes = new Map<string, RouteTally>();
   const routeOf = (name: string): RouteTally => {
     const known = routes.get(name);
@@ -60,8 +67,13 @@ export function createTally(): Tally {
     },
     onToken({ kind, audience, durationMs, error }) {
       instruments.mintDuration.of(kind).record(durationMs / 1_000);
-      if (error === undefined) instruments.mints.of(kind, audience).value += 1;
+      const mints = instruments.mints.of(kind, audience);
+      for (const code of MINT_ERRORS) instruments.mintFailures.of(kind, audience, code);
+      if (error === undefined) mints.value += 1;
       else instruments.mintFailures.of(kind, audience, error).value += 1;
+    },
+    expect(names) {
+      for (const name of names) routeOf(name);
     },
     families: () => Object.values(instruments).map((instrument) => instrument.toFamily()),
   };
@@ -102,6 +114,7 @@ class RouteTally {
     this.#requestBytes = instruments.requestBytes.of(name);
     this.#responseBytes = instruments.responseBytes.of(name);
     this.openWebSockets = instruments.webSockets.of(name);
+    instruments.errors.of(name, 'internal');
   }
 
   count(record: ExchangeRecord): void {

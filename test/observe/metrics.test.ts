@@ -34,7 +34,9 @@ test('a request is counted by route, method and class of status, with its time a
     'gbp_requests_total{route="/a",method="GET",status="4xx"}': 1,
     'gbp_requests_total{route="/a",method="POST",status="2xx"}': 1,
   });
-  assert.deepEqual(samplesOf(found, 'gbp_errors_total'), {});
+  assert.deepEqual(samplesOf(found, 'gbp_errors_total'), {
+    'gbp_errors_total{route="/a",code="internal"}': 0,
+  });
   const { samples } = found;
   for (const name of ['gbp_request_duration_seconds', 'gbp_upstream_duration_seconds']) {
     assert.equal(samples.get(`${name}_count{route="/a"}`), 5);
@@ -81,6 +83,8 @@ test('no client can make a label: methods, paths, hosts and origins of its own c
     'gbp_requests_total{route="/a",method="other",status="2xx"}': 20,
   });
   assert.deepEqual(samplesOf(found, 'gbp_errors_total'), {
+    'gbp_errors_total{route="",code="internal"}': 0,
+    'gbp_errors_total{route="/a",code="internal"}': 0,
     'gbp_errors_total{route="",code="no_route"}': 20,
     'gbp_errors_total{route="",code="host_not_allowed"}': 20,
     'gbp_errors_total{route="",code="origin_not_allowed"}': 20,
