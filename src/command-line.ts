@@ -347,6 +347,12 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'write a token there, for POST /quit on the admin port',
     })
     .option('ca-file', CA_FILE)
+    .option('log-format', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'json, pretty, or google (Cloud Logging)',
+    })
+    .option('log-level', { type: 'string', requiresArg: true, describe: 'info, warn or error' })
     .option('client-secret', {
       type: 'string',
       requiresArg: true,
@@ -365,6 +371,8 @@ interface ParsedFlags {
   readonly admin: string | undefined;
   readonly adminTokenFile: string | undefined;
   readonly caFile: string | undefined;
+  readonly logFormat: string | undefined;
+  readonly logLevel: string | undefined;
   readonly clientSecret: string | undefined;
   readonly allowUnauthenticatedClients: boolean | undefined;
 }
@@ -376,6 +384,8 @@ function toConfigFlags({
   admin,
   adminTokenFile,
   caFile,
+  logFormat,
+  logLevel,
   clientSecret,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
@@ -387,6 +397,8 @@ function toConfigFlags({
     ...(admin !== undefined && { admin }),
     ...(adminTokenFile !== undefined && { adminTokenFile }),
     ...(caFile !== undefined && { caFile }),
+    ...(logFormat !== undefined && { logFormat }),
+    ...(logLevel !== undefined && { logLevel }),
     ...(clientSecret !== undefined && { clientSecret }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
@@ -419,6 +431,8 @@ const FLAGS = [
   'admin',
   'admin-token-file',
   'ca-file',
+  'log-format',
+  'log-level',
   'client-secret',
   'allow-unauthenticated-clients',
   'json-ready',
