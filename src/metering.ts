@@ -12,11 +12,11 @@ export interface Metering {
   /** Who is told of everything: the tally, and whoever else wants to know; undefined where there is nobody. */
   readonly observer: Required<Observer> | undefined;
   readonly onToken: (event: TokenEvent) => void;
-  write(now: StateSources): Promise<Exposition>;
+  write(now: MeteredState): Promise<Exposition>;
 }
 
 /** How the proxy is when it is asked. */
-export interface StateSources {
+export interface MeteredState {
   readonly requests: Fill;
   readonly connections: Fill;
   readonly routes: readonly { readonly name: string; status(): TokenStatus | undefined }[];

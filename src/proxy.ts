@@ -1,7 +1,4 @@
-import { createConfigEndpoint } from './admin/config.ts';
 import type { Endpoint } from './admin/endpoint.ts';
-import { createHealthEndpoints } from './admin/health.ts';
-import { createMetricsEndpoint } from './admin/metrics.ts';
 import { createQuitEndpoint } from './admin/quit.ts';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
@@ -13,7 +10,7 @@ import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { AdminConfig, Config, ConfigWarning, RouteConfig } from './config/config.ts';
+import type { AdminConfig, Config, ConfigWarning } from './config/config.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
@@ -30,6 +27,7 @@ import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 import { makeSignInLink } from './sign-in-link.ts';
+import { createStateEndpoints, type StateSources } from './state-endpoints.ts';
 
 export interface ProxyOptions {
   /** Made by `resolveConfig`. */
@@ -135,34 +133,19 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   };
 
   let isStarted = false;
-  const startedAtMs = clock.now().wallMs;
-  const isBreakerOpen = (route: AssembledRoute): boolean =>
-    transports.get(toTransportKey(route.config, route.origin))?.state().isBreakerOpen === true;
-  const adminRoutes = assembly.routes.map((route, i) => ({
-    ...(routes[i] as RouteSummary),
-    isBreakerOpen: () => isBreakerOpen(route),
-  }));
-  const fills = () => ({ requests: context.load, connections: listener.connections });
-  const adminEndpoints = (): readonly Endpoint[] => [
-    ...createHealthEndpoints({
-      routes: () => adminRoutes,
-      isDraining: () => isDraining,
-      isStarted: () => isStarted,
-      fills,
-      startedAtMs,
-      wallMs: () => clock.now().wallMs,
-    }),
-    createMetricsEndpoint(() => {
-      const upstreams = [...transports.values()].map((transport) => transport.state());
-      return metering.write({ ...fills(), routes, upstreams });
-    }),
-    createConfigEndpoint(() => config),
-  ];
+  const state: StateSources = {
+    config: () => config,
+    routes: () => routes.map((route, i) => ({ ...route, origin: assembly.routes[i]?.origin ?? '' })),
+    upstreams: () => [...transports.values()].map((transport) => transport.state()),
+    fills: () => ({ requests: context.load, connections: listener.connections }),
+    isDraining: () => isDraining,
+    isStarted: () => isStarted,
+  };
   let admin: AdminServer | undefined;
   try {
     refuseLoops(assembly.routes, listener.addresses);
     if (config.admin !== undefined) {
-      admin = await startAdmin(config.admin, options, adminEndpoints());
+      admin = await startAdmin(config.admin, options, createStateEndpoints(state, metering, clock));
       refuseAdminRoutes(assembly.routes, admin.port);
     }
   } catch (error) {
@@ -223,7 +206,7 @@ function createSite(
     const { config, origin } = route;
     const { connectMs } = config.timeout;
     const { protocol } = config;
-    const key = toTransportKey(config, origin);
+    const key = `${origin} ${connectMs} ${protocol}`;
     const forwardProxy = findForwardProxy(new URL(origin), env);
     const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
     const transport =
@@ -241,11 +224,6 @@ function createSite(
     routeNames,
     places: routes,
   };
-}
-
-/** Equal for routes that share connections. */
-function toTransportKey({ timeout, protocol }: RouteConfig, origin: string): string {
-  return `${origin} ${timeout.connectMs} ${protocol}`;
 }
 
 /** What each listener asks of its clients, in the order of the configuration. */

@@ -31,7 +31,7 @@ const admin = z
   })
   .meta({
     description:
-      'Where the state of the proxy is told (/livez, /readyz) and changed; false for nowhere. Left out: 127.0.0.1:9901, or a free port if that one is taken.',
+      'Where the state of the proxy is told (/livez, /readyz, /metrics) and changed; false for nowhere. Left out: 127.0.0.1:9901, or a free port if that one is taken.',
     default: ADMIN_DEFAULT,
     examples: [ADMIN_DEFAULT, false, { address: ADMIN_DEFAULT, tokenFile: 'admin.token' }],
   });

@@ -187,6 +187,17 @@ test('tokens are counted by what they are for, and their failures by code', asyn
   assert.equal(samples.get('gbp_config_reloads_total{result="refused"}'), 1);
 });
 
+test('R68: what fails by a fault of the proxy itself is counted as such', async (t) => {
+  const { port, records } = await startProxy(t, 'routes: [{ path: /, upstream: "http://127.0.0.1:9" }]');
+  await send(`http://127.0.0.1:${port}`, '/');
+  const [record] = records;
+  assert.ok(record);
+  const tally = createTally();
+  tally.onExchange({ ...record, status: 500, error: 'internal' });
+  const { samples } = readExposition((await writeMetrics([tally.families()])).body);
+  assert.equal(samples.get('gbp_errors_total{route="/",code="internal"}'), 1);
+});
+
 test('what several processes counted becomes one', async () => {
   const count = (value: number) => {
     const counter = createCounter({ name: 'tries_total', help: 'Tries.', labels: ['route'] });
