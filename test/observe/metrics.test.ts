@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { createCounter, createHistogram } from '../../src/observe/instruments.ts';
 import { writeMetrics } from '../../src/observe/metrics.ts';
 import { createTally } from '../../src/observe/tally.ts';
@@ -8,7 +10,7 @@ import { readExposition, type Scrape, scrape } from '../support/exposition.ts';
 import { answering, openWebSocket, SWITCHED } from '../support/handshakes.ts';
 import { startProxy } from '../support/proxies.ts';
 import { closedPort, connectTo, exchangeBytes, startRawUpstream, startUpstream } from '../support/sockets.ts';
-import { send } from '../support/stack.ts';
+import { createFolder, send } from '../support/stack.ts';
 
 /** Those of the samples whose name begins like this, but for the buckets. */
 function samplesOf({ samples }: Scrape, name: string): Record<string, number> {
@@ -185,6 +187,26 @@ test('tokens are counted by what they are for, and their failures by code', asyn
   assert.equal(samples.get('gbp_token_mint_duration_seconds_bucket{kind="id",le="0.25"}'), 3);
   assert.equal(samples.get('gbp_config_reloads_total{result="applied"}'), 1);
   assert.equal(samples.get('gbp_config_reloads_total{result="refused"}'), 1);
+});
+
+test('the library is loaded by the first scrape: a proxy that nobody scrapes does without', async (t) => {
+  const script = `
+    import { createRequire } from 'node:module';
+    import { createProxy, resolveConfig } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url))};
+    const isLoaded = () => Object.keys(createRequire(import.meta.url).cache).some((name) => name.includes('prom-client'));
+    const flags = { port: 0, admin: '127.0.0.1:0' };
+    const config = await resolveConfig({ flags, positionals: ['http://127.0.0.1:9'], env: {}, cwd: '.' });
+    const proxy = await createProxy({ config, env: {} });
+    await fetch(proxy.addresses[0] + '/.gcp-bearer-proxy');
+    const before = isLoaded();
+    await fetch(proxy.adminUrl + '/metrics').then((response) => response.text());
+    console.log(JSON.stringify([before, isLoaded()]));
+    await proxy.close(0);
+  `;
+  const cwd = await createFolder(t);
+  const run = promisify(execFile);
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { cwd });
+  assert.equal(stdout.trim(), '[false,true]');
 });
 
 test('R68: what fails by a fault of the proxy itself is counted as such', async (t) => {
