@@ -387,6 +387,12 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'write a token there, for POST /quit on the admin port',
     })
     .option('ca-file', CA_FILE)
+    .option('log-format', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'json, pretty, or google (Cloud Logging)',
+    })
+    .option('log-level', { type: 'string', requiresArg: true, describe: 'info, warn or error' })
     .option('client-secret', {
       type: 'string',
       requiresArg: true,
@@ -405,6 +411,8 @@ interface ParsedFlags {
   readonly admin: string | undefined;
   readonly adminTokenFile: string | undefined;
   readonly caFile: string | undefined;
+  readonly logFormat: string | undefined;
+  readonly logLevel: string | undefined;
   readonly clientSecret: string | undefined;
   readonly allowUnauthenticatedClients: boolean | undefined;
 }
@@ -416,6 +424,8 @@ function toConfigFlags({
   admin,
   adminTokenFile,
   caFile,
+  logFormat,
+  logLevel,
   clientSecret,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
@@ -427,6 +437,8 @@ function toConfigFlags({
     ...(admin !== undefined && { admin }),
     ...(adminTokenFile !== undefined && { adminTokenFile }),
     ...(caFile !== undefined && { caFile }),
+    ...(logFormat !== undefined && { logFormat }),
+    ...(logLevel !== undefined && { logLevel }),
     ...(clientSecret !== undefined && { clientSecret }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
@@ -459,6 +471,8 @@ const FLAGS = [
   'admin',
   'admin-token-file',
   'ca-file',
+  'log-format',
+  'log-level',
   'client-secret',
   'allow-unauthenticated-clients',
   'json-ready',
