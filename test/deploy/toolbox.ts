@@ -38,7 +38,13 @@ export async function preparePythonTools(dir: string): Promise<PythonTools> {
   const home = join(dir, 'python');
   await run('python3', ['-m', 'venv', home]);
   const names = Object.values(PYTHON_TOOLS);
-  await run(join(home, 'bin', 'pip'), ['install', '--quiet', '--only-binary=:all:', ...names]);
+  await run(join(home, 'bin', 'pip'), [
+    'install',
+    '--quiet',
+    '--no-compile',
+    '--only-binary=:all:',
+    ...names,
+  ]);
   const tool = (name: keyof typeof PYTHON_TOOLS): Tool => toTool(join(home, 'bin', name));
   return {
     'check-jsonschema': tool('check-jsonschema'),
