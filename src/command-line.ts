@@ -341,6 +341,11 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'port to listen on; 0 for any free one',
     })
     .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of the admin port, or off' })
+    .option('admin-token-file', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'write a token there, for POST /quit on the admin port',
+    })
     .option('ca-file', CA_FILE)
     .option('client-secret', {
       type: 'string',
@@ -358,6 +363,7 @@ interface ParsedFlags {
   readonly listen: string[] | undefined;
   readonly port: number | undefined;
   readonly admin: string | undefined;
+  readonly adminTokenFile: string | undefined;
   readonly caFile: string | undefined;
   readonly clientSecret: string | undefined;
   readonly allowUnauthenticatedClients: boolean | undefined;
@@ -368,6 +374,7 @@ function toConfigFlags({
   listen,
   port,
   admin,
+  adminTokenFile,
   caFile,
   clientSecret,
   allowUnauthenticatedClients,
@@ -378,6 +385,7 @@ function toConfigFlags({
     ...(listen !== undefined && { listen }),
     ...(checkedPort !== undefined && { port: checkedPort }),
     ...(admin !== undefined && { admin }),
+    ...(adminTokenFile !== undefined && { adminTokenFile }),
     ...(caFile !== undefined && { caFile }),
     ...(clientSecret !== undefined && { clientSecret }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
@@ -409,6 +417,7 @@ const FLAGS = [
   'listen',
   'port',
   'admin',
+  'admin-token-file',
   'ca-file',
   'client-secret',
   'allow-unauthenticated-clients',

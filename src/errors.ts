@@ -34,6 +34,9 @@ export const ERROR_CODES = {
   cross_site_request: denied(403),
   client_not_authenticated: denied(401),
   sign_in_refused: denied(403),
+  // the admin port
+  admin_token_required: denied(403),
+  no_endpoint: badRequest(404),
   // request target, method, framing
   bad_request: badRequest(400),
   bad_path: badRequest(400),
@@ -77,6 +80,7 @@ export const ERROR_CODES = {
   config_not_found: startUp(3),
   unsafe_environment: startUp(3),
   discovery_failed: startUp(1),
+  token_file_unusable: startUp(3),
   address_in_use: startUp(5),
   address_unavailable: startUp(1),
 } as const satisfies Record<string, CodeEntry>;

@@ -1,3 +1,5 @@
+import { createHealthEndpoints, type HealthOptions } from './admin/health.ts';
+import { createQuitEndpoint } from './admin/quit.ts';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
 import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
@@ -8,15 +10,14 @@ import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { Config, ConfigWarning } from './config/config.ts';
-import { ProxyError } from './errors.ts';
+import type { AdminConfig, Config, ConfigWarning } from './config/config.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
-import { isLoopbackHost } from './loopback.ts';
+import { refuseAdminRoutes, refuseLoops } from './loops.ts';
 import type { Observer } from './observe/events.ts';
-import { type BoundAddress, type Listener, listen } from './relay/client/listen.ts';
+import { type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
 import { createLoad } from './relay/load.ts';
 import type { Route, Site } from './relay/site.ts';
@@ -36,6 +37,11 @@ export interface ProxyOptions {
   readonly onToken?: (event: TokenEvent) => void;
   /** Environment in which credentials are searched; the process's own if left out. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * Told, once or more, that somebody with the admin port's token asked for the end; calls `close` sooner or later.
+   * Without it there is no `POST /quit`.
+   */
+  readonly onQuit?: () => void;
 }
 
 /** A running proxy. */
@@ -129,9 +135,11 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   try {
     refuseLoops(assembly.routes, listener.addresses);
     if (config.admin !== undefined) {
-      admin = await createAdminServer({ address: config.admin, gate, routes, isDraining: () => isDraining });
+      admin = await startAdmin(config.admin, options, { routes, isDraining: () => isDraining });
+      refuseAdminRoutes(assembly.routes, admin.port);
     }
   } catch (error) {
+    await admin?.close();
     await listener.close(0);
     await stopEverything();
     throw error;
@@ -222,22 +230,18 @@ function toUrls(bound: Listener['addresses']): readonly string[] {
   return [...new Set(urls)];
 }
 
-/** A route that leads back to this proxy would call itself until something breaks. */
-function refuseLoops(routes: readonly AssembledRoute[], bound: readonly BoundAddress[]): void {
-  for (const { config, origin } of routes) {
-    const { hostname, port: written, protocol } = new URL(origin);
-    const port = Number(written) || (protocol === 'https:' ? 443 : 80);
-    const isHere = isLoopbackHost(hostname);
-    if (isHere && bound.some(({ address }) => 'port' in address && address.port === port)) {
-      throw new ProxyError(
-        'config_invalid',
-        `Route ${config.name} leads to ${origin}, which is this proxy itself.`,
-        {
-          hint: 'Let the service or the proxy use another port.',
-        },
-      );
-    }
-  }
+/** The admin port answers to its own addresses, and to no host of a route. */
+function startAdmin(admin: AdminConfig, options: ProxyOptions, health: HealthOptions): Promise<AdminServer> {
+  const { hosts: names, origins } = options.config.gate;
+  const { onQuit } = options;
+  return createAdminServer({
+    config: admin,
+    gate: createGate({ bound: [admin.host], names, origins }),
+    endpoints: [
+      ...createHealthEndpoints(health),
+      ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)]),
+    ],
+  });
 }
 
 function summarize(

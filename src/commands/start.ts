@@ -44,6 +44,7 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
 
 async function runProxy(config: Config, options: StartOptions, io: Io, log: Log): Promise<number> {
   let isAnnounced = false;
+  const stop = awaitStop(io);
   const warned = new Set<string>();
   const proxy: RunningProxy = await createProxy({
     config,
@@ -54,19 +55,29 @@ async function runProxy(config: Config, options: StartOptions, io: Io, log: Log)
       if (isAnnounced && event.type === 'token-minted') warnOfTokens(proxy, warned, log);
     },
     observer: log.observer,
+    onQuit: () => stop.ask('POST /quit'),
   });
   warnOfDebugging(io, log);
-  const stopped = new Promise<void>((resolve) => {
-    if (io.stop.aborted) resolve();
-    io.stop.addEventListener('abort', () => resolve(), { once: true });
-  });
-  await Promise.race([proxy.ready, stopped]);
-  if (!io.stop.aborted) announce(proxy, config, options, io, log, warned);
+  const early = await Promise.race([proxy.ready, stop.asked]);
+  if (early === undefined) announce(proxy, config, options, io, log, warned);
   isAnnounced = true;
-  await stopped;
-  if (!options.quiet) log.info(`Stopping (${String(io.stop.reason)}): requests under way may finish.`);
+  const reason = await stop.asked;
+  if (!options.quiet) log.info(`Stopping (${reason}): requests under way may finish.`);
   await proxy.close();
   return 0;
+}
+
+interface Stop {
+  /** Resolves with what asked first: a signal's name, `POST /quit`. */
+  readonly asked: Promise<string>;
+  ask(reason: string): void;
+}
+
+function awaitStop({ stop }: Io): Stop {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  if (stop.aborted) resolve(String(stop.reason));
+  stop.addEventListener('abort', () => resolve(String(stop.reason)), { once: true });
+  return { asked: promise, ask: resolve };
 }
 
 function announce(

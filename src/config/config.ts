@@ -4,7 +4,7 @@ export interface Config {
   readonly source: string;
   /** At least one. */
   readonly listen: readonly ListenerConfig[];
-  readonly admin: AdminAddress | undefined;
+  readonly admin: AdminConfig | undefined;
   /** Named identities; always holds `default`. */
   readonly credentials: Readonly<Record<string, CredentialConfig>>;
   readonly routes: readonly RouteConfig[];
@@ -47,9 +47,11 @@ export interface ListenerTls {
   readonly clientCaFile?: string;
 }
 
-export interface AdminAddress extends ListenAddress {
+export interface AdminConfig extends ListenAddress {
   /** The user named this address; when it is taken that is an error, not a reason to pick another port. */
   readonly explicit: boolean;
+  /** Where each launch writes the token of those who may change its state, a full name; undefined: nobody may. */
+  readonly tokenFile: string | undefined;
 }
 
 export interface GateConfig {

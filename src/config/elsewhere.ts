@@ -189,9 +189,23 @@ const IN_LISTEN: Readonly<Record<string, Elsewhere>> = {
   '<<': MERGE,
 };
 
+const TOKEN_FILE: Elsewhere = { names: ['tokenFile'] };
+
+const IN_ADMIN: Readonly<Record<string, Elsewhere>> = {
+  host: ADDRESS,
+  port: ADDRESS,
+  listen: ADDRESS,
+  file: TOKEN_FILE,
+  token: TOKEN_FILE,
+  secret: TOKEN_FILE,
+  tls: { advice: 'The admin port speaks no TLS; it is for this machine.' },
+  '<<': MERGE,
+};
+
 const BY_PLACE: Readonly<Record<string, Readonly<Record<string, Elsewhere>>>> = {
   credentials: IN_CREDENTIALS,
   listen: IN_LISTEN,
+  admin: IN_ADMIN,
 };
 
 /**

@@ -1,3 +1,4 @@
+import { keepClear, readAdmin } from './admin.ts';
 import type { Config, GateConfig, LimitsConfig } from './config.ts';
 import { readCredentials } from './credentials.ts';
 import type { DraftFile } from './draft.ts';
@@ -27,8 +28,9 @@ export interface Interpretation {
 /** Understands every value of a draft. What it can't is refused and left out, so the result counts only if nothing was. */
 export function interpretDraft({ source, folder, draft, refuseAt, layers, env }: Interpretation): Config {
   const credentials = readCredentials(draft.credentials, { folder, env, refuseAt });
-  const { listen, admin, allowUnauthenticatedClients } = readListeners(layers, env);
-  const routes = readRoutes(draft.routes, { credentials, listen, refuseAt });
+  const { listen, allowUnauthenticatedClients } = readListeners(layers, env);
+  const admin = readAdmin(layers, { env, allowUnauthenticatedClients });
+  const routes = readRoutes(draft.routes, { credentials, listen, admin, refuseAt });
   const gate: GateConfig = { ...readGate(draft.gate, refuseAt), allowUnauthenticatedClients };
   const google = readGoogleSettings(draft, layers, refuseAt);
   const caFile = layers.findLast((layer) => layer.caFile !== undefined)?.caFile;
@@ -36,7 +38,7 @@ export function interpretDraft({ source, folder, draft, refuseAt, layers, env }:
   return deepFreeze({
     source,
     listen,
-    admin,
+    admin: keepClear(admin, routes),
     credentials: Object.fromEntries(credentials.configs),
     routes,
     gate,

@@ -12,6 +12,8 @@ export interface ConfigFlags {
   readonly port?: number;
   /** An address, or `off`. */
   readonly admin?: string;
+  /** File name. */
+  readonly adminTokenFile?: string;
   readonly allowUnauthenticatedClients?: boolean;
   /** File name. */
   readonly caFile?: string;
@@ -31,6 +33,7 @@ export interface Layer {
   /** Replaces the port of whatever is listened on so far, unix sockets aside. */
   readonly port?: Given<string | number> | undefined;
   readonly admin?: Given<string | number | false> | undefined;
+  readonly adminTokenFile?: GivenFile | undefined;
   readonly allowUnauthenticatedClients?: boolean | undefined;
   readonly caFile?: GivenFile | undefined;
   /** For every listener, whatever was said of it. */
@@ -66,12 +69,18 @@ export function toGoogleLayer(env: Env, note: Note): Layer {
 /** @param folder the file's own */
 export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt, folder: string): Layer {
   const { admin, gate } = draft;
-  const given = <T>(setting: string, value: T | undefined): Given<T> | undefined =>
-    value === undefined ? undefined : { value, refuse: refuseAt([setting]) };
+  const given = <T>(setting: string, value: T | undefined, path: Path = [setting]): Given<T> | undefined =>
+    value === undefined ? undefined : { value, refuse: refuseAt(path) };
   const caFile = given('caFile', draft.caFile);
+  const adminMap = typeof admin === 'object' ? admin : undefined;
+  const tokenFile = given('tokenFile', adminMap?.tokenFile, ['admin', 'tokenFile']);
   return {
     listen: toGivenListeners(draft.listen, refuseAt, folder),
-    admin: given('admin', admin),
+    admin:
+      typeof admin === 'object'
+        ? given('address', admin.address, ['admin', 'address'])
+        : given('admin', admin),
+    adminTokenFile: tokenFile && { ...tokenFile, folder },
     allowUnauthenticatedClients: gate?.allowUnauthenticatedClients,
     caFile: caFile && { ...caFile, folder },
     universeDomain: given('universeDomain', draft.universeDomain),
@@ -124,6 +133,7 @@ export function toEnvironmentLayer(env: Env, note: Note, cwd: string): Layer {
   };
   const allow = read('GBP_ALLOW_UNAUTHENTICATED_CLIENTS');
   const caFile = read('GBP_CA_FILE');
+  const adminTokenFile = read('GBP_ADMIN_TOKEN_FILE');
   return {
     listen: read('GBP_LISTEN')
       ?.value.split(',')
@@ -134,6 +144,7 @@ export function toEnvironmentLayer(env: Env, note: Note, cwd: string): Layer {
       })),
     port: read('GBP_PORT'),
     admin: read('GBP_ADMIN'),
+    adminTokenFile: adminTokenFile && { ...adminTokenFile, folder: cwd },
     allowUnauthenticatedClients: allow && parseBoolean(allow),
     caFile: caFile && { ...caFile, folder: cwd },
     // The one variable that holds a secret itself, for containers. Set to nothing it is a mistake: found when it is read.
@@ -149,12 +160,15 @@ export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer 
     value,
     refuse: note(toNamedPlace(flag, String(value))),
   });
+  const file = (flag: string, value: string | undefined): GivenFile | undefined =>
+    value === undefined ? undefined : { ...given(flag, value), folder: cwd };
   return {
     listen: flags.listen?.map((value) => ({ ...given('--listen', value), folder: cwd })),
     port: flags.port === undefined ? undefined : given('--port', flags.port),
     admin: flags.admin === undefined ? undefined : given('--admin', flags.admin),
+    adminTokenFile: file('--admin-token-file', flags.adminTokenFile),
     allowUnauthenticatedClients: flags.allowUnauthenticatedClients,
-    caFile: flags.caFile === undefined ? undefined : { ...given('--ca-file', flags.caFile), folder: cwd },
+    caFile: file('--ca-file', flags.caFile),
     clientSecret:
       flags.clientSecret === undefined
         ? undefined
@@ -170,6 +184,7 @@ const VARIABLES = [
   'GBP_LISTEN',
   'GBP_PORT',
   'GBP_ADMIN',
+  'GBP_ADMIN_TOKEN_FILE',
   'GBP_ALLOW_UNAUTHENTICATED_CLIENTS',
   'GBP_CA_FILE',
   'GBP_CLIENT_SECRET',

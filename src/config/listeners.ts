@@ -7,14 +7,7 @@ import {
   parseListenAddress,
   parsePort,
 } from './address.ts';
-import type {
-  AdminAddress,
-  ListenAddress,
-  ListenerConfig,
-  ListenerTls,
-  SecretSource,
-  UnixAddress,
-} from './config.ts';
+import type { ListenAddress, ListenerConfig, ListenerTls, SecretSource, UnixAddress } from './config.ts';
 import { type FileNameContext, parseFileName } from './file-name.ts';
 import type { Refuse } from './issues.ts';
 import type { Env, Given, GivenListener, Layer } from './layers.ts';
@@ -24,7 +17,6 @@ import { isUnixText, parseUnixAddress } from './unix-address.ts';
 
 export interface Listeners {
   readonly listen: readonly ListenerConfig[];
-  readonly admin: AdminAddress | undefined;
   readonly allowUnauthenticatedClients: boolean;
 }
 
@@ -40,7 +32,6 @@ const DEFAULT_LISTEN: Claim = {
   tls: undefined,
   refuse: undefined,
 };
-const DEFAULT_ADMIN: AdminAddress = { host: '127.0.0.1', port: 9901, explicit: false };
 
 /** Lays the layers over one another, lowest first, and refuses to be open beyond this machine by accident (R1). */
 export function readListeners(layers: readonly Layer[], env: Env): Listeners {
@@ -57,19 +48,14 @@ export function readListeners(layers: readonly Layer[], env: Env): Listeners {
   refuseOverlaps(listen);
   for (const claim of listen) refusePublicSocket(claim, claim.refuseMode);
 
-  const givenAdmin = layers.findLast((layer) => layer.admin !== undefined)?.admin;
-  const admin = givenAdmin && toAdminAddresses(givenAdmin);
-
   const allowUnauthenticatedClients =
     layers.findLast((layer) => layer.allowUnauthenticatedClients !== undefined)
       ?.allowUnauthenticatedClients ?? false;
   if (!allowUnauthenticatedClients) {
     for (const claim of listen) {
       const { address, refuse } = claim;
-      if (!isForAll(address) || asksClients(claim)) continue;
-      refuseOpen(address, refuse, toAskingHint(address));
+      if (isForAll(address) && !asksClients(claim)) refuseOpen(address, refuse);
     }
-    for (const address of admin ?? []) if (isForAll(address)) refuseOpen(address, givenAdmin?.refuse);
   }
 
   return {
@@ -78,7 +64,6 @@ export function readListeners(layers: readonly Layer[], env: Env): Listeners {
       tls,
       ...(clientSecret && { clientSecret }),
     })),
-    admin: admin === undefined ? DEFAULT_ADMIN : admin[0] && { ...admin[0], explicit: true },
     allowUnauthenticatedClients,
   };
 }
@@ -124,17 +109,6 @@ function parseTls(
   const clientCaFile = clientCa && parseFileName(clientCa.value, context, clientCa.refuse);
   if (certFile === undefined || keyFile === undefined) return undefined;
   return { certFile, keyFile, ...(clientCaFile !== undefined && { clientCaFile }) };
-}
-
-/** None where there shall be none, and none where there is a mistake. */
-function toAdminAddresses({ value, refuse }: Given<string | number | false>): readonly ListenAddress[] {
-  if (value === false || value === 'off') return [];
-  if (typeof value === 'string' && isUnixText(value)) {
-    refuse('The admin port has no unix socket.', 'Write `127.0.0.1:9901`, or `false` for none.');
-    return [];
-  }
-  const address = parseListenAddress(value, refuse);
-  return address === undefined ? [] : [address];
 }
 
 /** Two ports of one host become one address. Unix sockets stay where they are. */
@@ -187,16 +161,10 @@ function refuseOverlaps(claims: readonly Claim[]): void {
   }
 }
 
-/** A way to be reachable from elsewhere and know who comes. */
-function toAskingHint(address: ListenAddress): string {
+function refuseOpen(address: ListenAddress, refuse: Refuse | undefined): void {
   const secret = `\`listen: { address: "${formatAddress(address)}", clientSecret: env:NAME }\` or GBP_CLIENT_SECRET`;
-  return `Give it a client secret: ${secret} (\`openssl rand -hex 32\` makes one); or want certificates of clients: \`tls: { cert, key, clientCa }\`. Or listen`;
-}
-
-/** @param hint what can be done, up to where to listen instead */
-function refuseOpen(address: ListenAddress, refuse: Refuse | undefined, hint = 'Listen'): void {
   refuse?.(
     `${formatAddress(address)} can be reached from other machines, which could then call your services as you.`,
-    `${hint} on \`localhost:${address.port}\`; or, if everybody who gets there may, say so: \`gate: { allowUnauthenticatedClients: true }\` (--allow-unauthenticated-clients).`,
+    `Give it a client secret: ${secret} (\`openssl rand -hex 32\` makes one); or want certificates of clients: \`tls: { cert, key, clientCa }\`. Or listen on \`localhost:${address.port}\`; or, if everybody who gets there may, say so: \`gate: { allowUnauthenticatedClients: true }\` (--allow-unauthenticated-clients).`,
   );
 }

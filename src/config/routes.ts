@@ -1,6 +1,14 @@
 import { OWN_PATH } from '../own-path.ts';
 import { formatListener, isLoopbackAddress, overlap } from './address.ts';
-import type { ListenerConfig, LocalizeConfig, RouteConfig, TimeoutConfig, UpstreamConfig } from './config.ts';
+import { refuseAdminUpstream } from './admin.ts';
+import type {
+  AdminConfig,
+  ListenerConfig,
+  LocalizeConfig,
+  RouteConfig,
+  TimeoutConfig,
+  UpstreamConfig,
+} from './config.ts';
 import { readCors } from './cors.ts';
 import type { Credentials } from './credentials.ts';
 import type { DraftFile, DraftRoute } from './draft.ts';
@@ -20,6 +28,7 @@ export interface RoutesContext {
   readonly credentials: Pick<Credentials, 'configs' | 'find'>;
   /** Where the proxy itself will be. */
   readonly listen: readonly ListenerConfig[];
+  readonly admin: AdminConfig | undefined;
   readonly refuseAt: RefuseAt;
 }
 
@@ -71,11 +80,14 @@ function parseRoutePath(text: string, refuse: Refuse): string | undefined {
 function readRest(
   draft: DraftRoute,
   path: Path,
-  { credentials: known, listen, refuseAt }: RoutesContext,
+  { credentials: known, listen, admin, refuseAt }: RoutesContext,
 ): Omit<RouteConfig, keyof Match> | undefined {
   const refuseUpstream = refuseAt([...path, 'upstream']);
   const upstream = draft.upstream === undefined ? undefined : parseUpstream(draft.upstream, refuseUpstream);
-  if (upstream !== undefined) refuseLoop(upstream, listen, refuseUpstream);
+  if (upstream !== undefined) {
+    refuseLoop(upstream, listen, refuseUpstream);
+    refuseAdminUpstream(upstream, admin, refuseUpstream);
+  }
   const credentials = known.find(draft.credentials ?? 'default', refuseAt([...path, 'credentials']));
   const identity = credentials === undefined ? undefined : known.configs.get(credentials);
   const token = readToken(draft.token, identity, [...path, 'token'], refuseAt);

@@ -9,13 +9,30 @@ import { address, listOf, settings, text, z } from './schema-parts.ts';
 
 export { EMULATED_SERVICES } from './upstream.ts';
 
+const ADMIN_DEFAULT = '127.0.0.1:9901';
+
+const adminMap = settings({
+  address: address
+    .meta({ description: 'host:port, or a port.', default: ADMIN_DEFAULT, examples: [ADMIN_DEFAULT] })
+    .optional(),
+  tokenFile: text('a file name')
+    .meta({
+      description:
+        'Each launch writes a random token there, for this user alone to read, and removes it at its end: who sends it may change the state of the proxy (POST /quit). Left out: nobody may. ~ is your home folder; other paths start at the folder of this configuration.',
+      examples: ['/run/gcp-bearer-proxy/admin.token'],
+    })
+    .optional(),
+});
+
 const admin = z
-  .union([z.literal(false), address], { error: 'an address such as 127.0.0.1:9901, a port, or false' })
+  .union([z.literal(false), address, adminMap], {
+    error: 'an address such as 127.0.0.1:9901, a port, a map with address and tokenFile, or false',
+  })
   .meta({
     description:
-      'Where health, metrics and the inspector are served; false turns them off. Left out: 127.0.0.1:9901, or a free port if that one is taken.',
-    default: '127.0.0.1:9901',
-    examples: ['127.0.0.1:9901', false],
+      'Where the state of the proxy is told (/livez, /readyz) and changed; false for nowhere. Left out: 127.0.0.1:9901, or a free port if that one is taken.',
+    default: ADMIN_DEFAULT,
+    examples: [ADMIN_DEFAULT, false, { address: ADMIN_DEFAULT, tokenFile: 'admin.token' }],
   });
 
 const gate = settings({

@@ -21,7 +21,7 @@ test('the smallest file gets every default', async (t) => {
   assert.deepEqual(config, {
     source: 'proxy.yaml',
     listen: [{ address: { host: 'localhost', port: 8080 }, tls: undefined }],
-    admin: { host: '127.0.0.1', port: 9901, explicit: false },
+    admin: { host: '127.0.0.1', port: 9901, explicit: false, tokenFile: undefined },
     credentials: { default: { kind: 'adc' } },
     routes: [
       {
@@ -71,7 +71,8 @@ test('the environment goes over the file, and a flag over both', async (t) => {
 
   const fromFile = await resolveFile(t, file);
   assert.deepEqual(fromFile.listen, clear({ host: '127.0.0.1', port: 1001 }));
-  assert.deepEqual(fromFile.admin, { host: '127.0.0.1', port: 1002, explicit: true });
+  const noToken = { explicit: true, tokenFile: undefined };
+  assert.deepEqual(fromFile.admin, { host: '127.0.0.1', port: 1002, ...noToken });
 
   const fromEnv = await resolveFile(t, file, { env });
   assert.deepEqual(fromEnv.listen, clear({ host: '127.0.0.1', port: 2001 }, { host: '::1', port: 2001 }));
@@ -80,7 +81,7 @@ test('the environment goes over the file, and a flag over both', async (t) => {
   const flags = { listen: ['localhost:3001'], admin: 'localhost:3002' };
   const fromFlags = await resolveFile(t, file, { env, flags });
   assert.deepEqual(fromFlags.listen, clear({ host: 'localhost', port: 3001 }));
-  assert.deepEqual(fromFlags.admin, { host: 'localhost', port: 3002, explicit: true });
+  assert.deepEqual(fromFlags.admin, { host: 'localhost', port: 3002, ...noToken });
 });
 
 test('a port of its own keeps the hosts; --listen goes over GBP_PORT', async (t) => {
@@ -104,6 +105,7 @@ test('an empty variable says nothing', async (t) => {
     GBP_LISTEN: '',
     GBP_PORT: '',
     GBP_ADMIN: '',
+    GBP_ADMIN_TOKEN_FILE: '',
     GBP_ALLOW_UNAUTHENTICATED_CLIENTS: '',
     GBP_CA_FILE: '',
     GOOGLE_CLOUD_UNIVERSE_DOMAIN: '',
@@ -121,6 +123,10 @@ for (const [name, env, flags] of [
   ['--port', {}, { port: Number.NaN }],
   ['--port', {}, { port: -1 }],
   ['--admin', {}, { admin: 'http://localhost:9901' }],
+  ['GBP_ADMIN_TOKEN_FILE', { GBP_ADMIN_TOKEN_FILE: 'env:TOKEN' }, {}],
+  ['GBP_ADMIN_TOKEN_FILE', { GBP_ADMIN_TOKEN_FILE: 'token', GBP_ADMIN: 'off' }, {}],
+  ['--admin-token-file', {}, { adminTokenFile: 'file:/run/token' }],
+  ['--admin-token-file', { GBP_ADMIN: 'off' }, { adminTokenFile: 'token' }],
   ['GBP_CA_FILE', { GBP_CA_FILE: 'file:/x.pem' }, {}],
   ['--ca-file', {}, { caFile: 'env:CA' }],
   ['GOOGLE_CLOUD_UNIVERSE_DOMAIN', { GOOGLE_CLOUD_UNIVERSE_DOMAIN: 'https://goog' }, {}],
@@ -146,6 +152,7 @@ test('R1: listening beyond this machine has to be asked for by name, wherever it
   await assert.rejects(resolveFile(t, ROUTES, { env: { GBP_LISTEN: '0.0.0.0:8080' } }), reason);
   await assert.rejects(resolveFile(t, ROUTES, { flags: { listen: ['0.0.0.0:8080'] } }), reason);
   await assert.rejects(resolveFile(t, ROUTES, { flags: { admin: '0.0.0.0:8080' } }), reason);
+  await assert.rejects(resolveFile(t, `admin: { address: 0.0.0.0:8080 }\n${ROUTES}`), reason);
   await assert.rejects(
     resolveFile(t, asked, { env: { GBP_ALLOW_UNAUTHENTICATED_CLIENTS: 'false' } }),
     reason,
