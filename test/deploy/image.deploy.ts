@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -10,7 +21,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { ROOT } from '../support/cli.ts';
 import type { ReadyLine } from '../support/stack.ts';
-import { readImageCommand, readRepositoryFile } from './manifests.ts';
+import { readImageCommand, readRepositoryFile, readYaml } from './manifests.ts';
 
 // The Dockerfile, step by step, without Docker: what it copies is copied, what it runs is run, and what comes out is
 // started as the image's user, who may write nowhere. What this doesn't see: the two base images, and the engine.
@@ -58,7 +69,11 @@ before(
         }
       } else if (instruction === 'RUN') {
         const { PATH } = process.env;
-        const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${PATH}` };
+        const env = {
+          ...process.env,
+          npm_config_prefer_offline: 'true',
+          PATH: `${dirname(process.execPath)}${delimiter}${PATH}`,
+        };
         await run('sh', ['-c', line.slice('RUN '.length)], { cwd: place(stage, folder, ''), env });
       }
     }
@@ -153,4 +168,41 @@ test('R1: on 0.0.0.0 it does not start without a client secret, and answers nobo
   } finally {
     child.kill();
   }
+});
+
+interface Action {
+  readonly runs: { readonly steps: readonly { readonly run: string }[] };
+}
+
+test("the action's scripts run as they are, once npm has installed the package of the action's version", async () => {
+  const [folder, bin] = [join(work, 'runner'), join(work, 'bin')];
+  const installed = join(folder, 'gcp-bearer-proxy', 'node_modules', 'gcp-bearer-proxy');
+  for (const path of [bin, installed]) mkdirSync(path, { recursive: true });
+  // In place of npm, which finds no package that isn't published yet.
+  cpSync(place('image', '/app', ''), installed, { recursive: true });
+  writeFileSync(join(bin, 'npm'), '#!/bin/sh\nprintf "%s\\n" "$@" >"$RUNNER_TEMP/npm"\n', { mode: 0o755 });
+  const env = {
+    PATH: [bin, dirname(process.execPath), process.env.PATH].join(delimiter),
+    RUNNER_TEMP: folder,
+    GITHUB_ACTION_PATH: ROOT,
+    GITHUB_OUTPUT: join(folder, 'output'),
+    GBP_ADMIN: '127.0.0.1:0',
+    INPUT_ROUTES: '/hello=emulator:hello',
+  };
+  const [action] = readYaml<Action>('action.yml');
+  for (const { run: script } of action?.runs.steps ?? []) {
+    await run('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', script], { env });
+  }
+  const outputs = readFileSync(env.GITHUB_OUTPUT, 'utf8');
+  const find = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(outputs)?.[1] ?? '';
+  try {
+    assert.equal((await fetch(`${find('url')}/hello`)).status, 200);
+  } finally {
+    process.kill(Number(find('pid')));
+  }
+  const { version } = JSON.parse(readRepositoryFile('package.json'));
+  assert.equal(
+    readFileSync(join(folder, 'npm'), 'utf8').trimEnd().split('\n').at(-1),
+    `gcp-bearer-proxy@${version}`,
+  );
 });

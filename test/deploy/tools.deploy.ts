@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -40,12 +41,17 @@ async function announceAbsence<T>(what: string, tool: Promise<T>): Promise<T | u
   }
 }
 
+/** The repository's own. */
+const WORKFLOWS = readdirSync(join(ROOT, '.github', 'workflows')).map((name) =>
+  join(ROOT, '.github', 'workflows', name),
+);
+
 let copies = 0;
 
 /** Writes a text under the file's own name, where a tool looks at nothing else. */
 async function copy(file: string, text: string): Promise<string> {
   copies += 1;
-  const path = join(dir, 'copies', String(copies), file.startsWith('.github/') ? file : basename(file));
+  const path = join(dir, 'copies', String(copies), basename(file));
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, text);
   return path;
@@ -86,10 +92,11 @@ if (python !== undefined) {
 
     it('Compose takes the compose file', () =>
       assertJudged('deploy/compose.yaml', ['stop_grace_period', 'stop_grace'], builtIn('compose-spec')));
-    it('GitHub takes the action and the workflow', async () => {
+    it('GitHub takes the action and the workflows', async () => {
       await assertJudged('action.yml', ['using: composite', 'using: shell'], builtIn('github-actions'));
       const workflow = builtIn('github-workflows');
       await assertJudged('deploy/ci/github-actions.yaml', ['runs-on:', 'runs_on:'], workflow);
+      for (const path of WORKFLOWS) await workflow(path);
     });
     it('GitLab takes the pipeline', () =>
       assertJudged('deploy/ci/gitlab-ci.yaml', ['aud:', 'audience:'], builtIn('gitlab-ci')));
@@ -127,7 +134,7 @@ sys.exit(report.generate_report() or 0)`;
   });
 
   describe('zizmor', () => {
-    it('finds nothing of weight in the action and the workflow', async () => {
+    it('finds nothing of weight in the action and the workflows', async () => {
       const config = await copy('zizmor.yml', ZIZMOR_RULES);
       const judge: Tool = (path) => zizmor('--offline', '--config', config, '--min-severity', 'medium', path);
       const script = '"$GITHUB_ACTION_PATH/deploy/action/start.ts"';
@@ -151,10 +158,12 @@ rules:
 
 if (actionlint !== undefined) {
   describe('actionlint', () => {
-    it('finds nothing in the workflow', () =>
-      assertJudged('deploy/ci/github-actions.yaml', ['steps.proxy.outputs', 'steps.proxi.outputs'], (path) =>
-        actionlint('-shellcheck=', '-pyflakes=', path),
-      ));
+    it('finds nothing in the workflows', async () => {
+      const judge: Tool = (path) => actionlint('-shellcheck=', '-pyflakes=', path);
+      const damage = ['steps.proxy.outputs', 'steps.proxi.outputs'] as const;
+      await assertJudged('deploy/ci/github-actions.yaml', damage, judge);
+      for (const path of WORKFLOWS) await judge(path);
+    });
   });
 }
 
