@@ -82,7 +82,7 @@ before(
     cpSync(process.execPath, program);
     for (const path of [work, stages.image]) chmodSync(path, 0o755);
   },
-  { timeout: 120_000 },
+  { timeout: 200_000 },
 );
 
 interface StartOptions {
