@@ -10,7 +10,7 @@ import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { AdminConfig, Config, ConfigWarning } from './config/config.ts';
+import type { AdminConfig, Config, ConfigWarning, UpstreamConfig } from './config/config.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
@@ -69,7 +69,7 @@ export interface RouteSummary {
   readonly name: string;
   /** The route's address on this proxy. */
   readonly url: string;
-  /** Where its requests go; `emulator:NAME` for an embedded service. */
+  /** Where its requests go; `emulator:NAME` for an embedded service, `emulated …` for a stand-in. */
   readonly upstream: string;
   /** What its token is asked for; undefined for routes that send none. */
   readonly token: TokenRequest | undefined;
@@ -256,7 +256,7 @@ function summarize(
   return {
     name: config.name,
     url: base.href.replace(/\/$/, ''),
-    upstream: upstream.kind === 'emulator' ? `emulator:${upstream.service}${path}` : `${origin}${path}`,
+    upstream: `${describeUpstream(upstream, origin)}${path}`,
     token: request,
     credential: credential?.describe(),
     status: () => tokens?.status(),
@@ -269,4 +269,10 @@ function findTokenWarning(tokens: TokenSource | undefined): AudienceWarning | un
   if (held?.otherAudience === undefined || tokens?.request.kind !== 'id') return undefined;
   const { identity, otherAudience: actual } = held;
   return explainOtherAudience({ asked: tokens.request.audience, actual, identity });
+}
+
+function describeUpstream(upstream: UpstreamConfig, origin: string): string {
+  if (upstream.kind === 'url') return origin;
+  if (upstream.kind === 'emulator') return `emulator:${upstream.service}`;
+  return upstream.local ?? `emulated ${upstream.origin}`;
 }

@@ -7,7 +7,7 @@ import type { ServiceName } from './service-names.ts';
 
 /** A request as the application behind the front end sees it. */
 export interface AppRequest {
-  readonly service: ServiceName;
+  readonly service: string;
   readonly method: string;
   /** Path and query as they came. */
   readonly target: string;
