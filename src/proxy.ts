@@ -26,6 +26,7 @@ import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 import { makeSignInLink } from './sign-in-link.ts';
+import { askUpstreams, type UpstreamAnswer } from './upstream-answers.ts';
 
 export interface ProxyOptions {
   /** Made by `resolveConfig`. */
@@ -58,6 +59,8 @@ export interface RunningProxy {
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
   readonly ready: Promise<void>;
+  /** Asks the upstream of each route whether it is there, with its token, for at most `timeoutMs`. Never rejects. */
+  askUpstreams(timeoutMs: number): Promise<readonly UpstreamAnswer[]>;
   /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
   signInLink(): string | undefined;
   /** Stops accepting, lets requests finish for at most `deadlineMs` (10 s if left out), then stops everything. */
@@ -155,6 +158,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     routes,
     warnings: assembly.warnings,
     ready,
+    askUpstreams: (timeoutMs) => askUpstreams(site.places, { clock, timeoutMs }),
     signInLink() {
       const place = listener.addresses.find(
         ({ address, configured }) => !isUnixAddress(address) && configured.clientSecret !== undefined,
