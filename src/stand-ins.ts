@@ -14,7 +14,7 @@ export interface StandInOptions {
 }
 
 /**
- * The configuration with emulated services in place of real ones (R69). Each wants the token that the real one wants, for
+ * The configuration with emulated services in place of real ones. Each wants the token that the real one wants, for
  * the audience it would want it for, and gets it from the emulated Google, whatever credentials the route names. A server
  * on this machine that a route leads to stays, behind an emulated front end.
  * @throws ProxyError `usage` for what `--local` says wrong
