@@ -10,7 +10,7 @@ import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
-import type { Route } from '../../src/relay/site.ts';
+import type { Route, Site } from '../../src/relay/site.ts';
 import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
@@ -51,21 +51,38 @@ export async function startRelay(
   change: Partial<Route> = {},
   options: RelayOptions = {},
 ): Promise<Relay> {
+  return startSite(t, site(connectedRoute(t, upstreamOrigin, change, options.protocol)), options);
+}
+
+/** A route at `/` that can send; what it keeps open is closed after the test. */
+export function connectedRoute(
+  t: Pick<TestContext, 'after'>,
+  upstreamOrigin: string,
+  change: Partial<Route> = {},
+  protocol: UpstreamProtocol = 'auto',
+): Route {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
   const upstream = { origin: upstreamOrigin, connectTimeoutMs };
-  const transport = createTransport({ ...upstream, protocol: options.protocol ?? 'auto' });
+  const transport = createTransport({ ...upstream, protocol });
+  t.after(() => transport.destroy());
   const upgrades = createUpgradeCarrier(upstream);
-  const { clock = systemClock } = options;
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = {
-    ...site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change })),
-    listeners: [{ clientSecret: toSecret(options.clientSecret) }],
-  };
+  return route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change });
+}
+
+/** A listener for a site, whatever its routes. */
+export async function startSite(
+  t: Pick<TestContext, 'after'>,
+  compiled: Site,
+  options: RelayOptions = {},
+): Promise<Relay> {
+  const { clock = systemClock } = options;
+  const inForce = { ...compiled, listeners: [{ clientSecret: toSecret(options.clientSecret) }] };
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
   const context: ExchangeContext = {
-    site: () => compiled,
+    site: () => inForce,
     observer: {
       onExchange(record) {
         records.push(record);
@@ -88,10 +105,7 @@ export async function startRelay(
       ...(options.lingerMs && { lingerMs: options.lingerMs }),
     },
   );
-  t.after(async () => {
-    await listener.close(0);
-    transport.destroy();
-  });
+  t.after(() => listener.close(0));
   const [bound] = listener.addresses;
   return {
     url: bound === undefined ? '' : toListenerUrl(bound.address, bound.isTls),
