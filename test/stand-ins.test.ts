@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
+import { WebSocket, WebSocketServer } from 'ws';
 import { assemble } from '../src/assemble.ts';
 import { createTokenCache } from '../src/auth/token-cache.ts';
 import { systemClock } from '../src/clock.ts';
@@ -102,7 +103,7 @@ test('with emulate every route has its token and is answered, and no credential 
 });
 
 test('a stand-in lets nobody in without its token, or with that of another route', async (t) => {
-  const config = await configure(t, { emulate: true, local: [] });
+  const config = await configure(t, { emulate: true, local: ['/orders=http://127.0.0.1:1'] });
   const cache = createTokenCache({ clock: systemClock });
   const { routes, close } = await assemble({ config, cache, clock: systemClock, env: {} });
   t.after(async () => {
@@ -114,7 +115,7 @@ test('a stand-in lets nobody in without its token, or with that of another route
     const token = await routes.find((route) => route.config.name === tokenOf)?.tokens?.obtain();
     return (await send(origin, '/', 'GET', token && { Authorization: token.bearer })).status;
   };
-  assert.equal(await statusOf('/orders', '/orders'), 200);
+  assert.equal(await statusOf('/orders', '/orders'), 502, 'let in, to nobody there');
   assert.equal(await statusOf('/orders'), 403);
   assert.equal(await statusOf('/orders', '/range'), 401);
   assert.equal(await statusOf('/orders', '/bigquery'), 401);
@@ -123,6 +124,10 @@ test('a stand-in lets nobody in without its token, or with that of another route
   assert.equal(await statusOf('/iap', '/orders'), 401);
   assert.equal(await statusOf('/bigquery'), 401);
   assert.equal(await statusOf('/bigquery', '/orders'), 401);
+  const { origin = '' } = routes.find((route) => route.config.name === '/orders') ?? {};
+  const handshake = new WebSocket(origin.replace('http', 'ws'));
+  const [, response] = (await once(handshake, 'unexpected-response')) as [unknown, IncomingMessage];
+  assert.equal(response.statusCode, 403);
 });
 
 test('with local the user’s own server answers, behind the front end: body, status, fields and trailers pass both ways', async (t) => {
@@ -165,6 +170,32 @@ test('with local the user’s own server answers, behind the front end: body, st
   assert.match(text, /\nX-Forwarded-For\n/);
   assert.match(text, /\nX-Cloud-Trace-Context\n/);
   assert.equal(proxy.routes.find(({ name }) => name === '/orders')?.upstream, `${server}/v1`);
+});
+
+test('a WebSocket reaches the user’s own server, with its token checked', async (t) => {
+  const authorizations: (string | undefined)[] = [];
+  const server = createServer();
+  const sockets = new WebSocketServer({ server, path: '/ws' });
+  sockets.on('connection', (socket, { headers }) => {
+    authorizations.push(headers.authorization);
+    socket.on('message', (data) => socket.send(`back: ${String(data)}`));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets.clients) socket.terminate();
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const proxy = await start(t, { emulate: true, local: [`/orders=http://localhost:${port}`] });
+  const client = new WebSocket(`${proxy.addresses[0]?.replace('http', 'ws')}/orders/ws`);
+  client.on('open', () => client.send('hello'));
+  const [message] = await once(client, 'message');
+  assert.equal(String(message), 'back: hello');
+  assert.match(authorizations[0] ?? '', /^Bearer \S+\.SIGNATURE_REMOVED_BY_GOOGLE$/);
+  client.close();
+  await once(client, 'close');
 });
 
 test('local implies nothing for other routes, and a route to this machine keeps its server with emulate', async (t) => {

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { App, AppRequest } from './apps.ts';
+import { connect } from 'node:net';
+import type { App, AppRequest, UpgradeApp } from './apps.ts';
 import type { HeaderLine } from './header-lines.ts';
 
 /** Fields of one connection alone (RFC 9110, section 7.6.1), and those that the front end says itself. */
@@ -37,6 +38,25 @@ export function toLocalApp(local: string): App {
       });
       passBody(request.body, outgoing);
     });
+}
+
+/** The same for WebSocket: its handshake and all that follows go there and back as they are. */
+export function toLocalUpgrade(local: string): UpgradeApp {
+  const { hostname, port } = new URL(local);
+  return ({ method, target, headers }, socket, head) => {
+    const outgoing = connect({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: port === '' ? 80 : Number(port),
+      allowHalfOpen: true,
+    });
+    outgoing.on('error', () => socket.destroy());
+    outgoing.once('close', () => socket.destroy());
+    socket.once('close', () => outgoing.destroy());
+    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    outgoing.write(`${method} ${target} HTTP/1.1\r\n${lines}\r\n`, 'latin1');
+    outgoing.write(head);
+    socket.pipe(outgoing).pipe(socket);
+  };
 }
 
 function toOutgoingHeaders({ headers, body }: AppRequest): readonly string[] {

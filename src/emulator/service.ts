@@ -1,12 +1,19 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Clock } from '../clock.ts';
-import { APPS, type App } from './apps.ts';
-import { admit } from './front-end.ts';
+import { APPS, type App, type AppRequest, type UpgradeApp } from './apps.ts';
+import { type Admission, admit, type FrontEndRequest } from './front-end.ts';
 import type { HeaderLine } from './header-lines.ts';
 import { createIap } from './iap.ts';
 import type { Issuer } from './issuer.ts';
 import type { Keys } from './keys.ts';
-import { inviteBody, type LoopbackServer, listenOnLoopback, type RequestHandler } from './listen.ts';
+import {
+  inviteBody,
+  type LoopbackServer,
+  listenOnLoopback,
+  type RequestHandler,
+  type UpgradeHandler,
+} from './listen.ts';
+import type { RefusalPage } from './refusal-page.ts';
 import type { ServiceName } from './service-names.ts';
 import { type ServicePolicy, toDefaultPolicy } from './service-policy.ts';
 
@@ -20,6 +27,8 @@ export interface ServiceContext {
 export interface GuardedOptions extends ServiceContext {
   readonly name: string;
   readonly app: App;
+  /** What takes WebSockets; undefined: nothing does. */
+  readonly upgrade?: UpgradeApp | undefined;
   readonly policy: ServicePolicy;
   /** The origin it is known by, where that isn't the one it listens at. */
   readonly url?: string;
@@ -48,18 +57,12 @@ export async function startGuarded(options: GuardedOptions): Promise<RunningServ
   const { name, app, url, clock, issuer, keys } = options;
   const iap = createIap({ service: name, clock, keys });
   let { policy } = options;
+  const judge = (request: IncomingMessage, origin: string): Promise<Admission> =>
+    admit(toFrontEndRequest(request), { origin, url, policy, issuer, iap });
 
   const handle: RequestHandler = async (request, response, origin) => {
     response.setHeader('Server', 'Google Frontend');
-    const [method, target] = [request.method ?? 'GET', request.url ?? '/'];
-    const clientAddress = request.socket.remoteAddress ?? '';
-    const head = {
-      method,
-      path: target.split('?', 1)[0] ?? '/',
-      headers: toHeaderLines(request),
-      clientAddress,
-    };
-    const admission = await admit(head, { origin, url, policy, issuer, iap });
+    const admission = await judge(request, origin);
     if (!admission.admitted) {
       const { status, headers, body } = admission.page;
       response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
@@ -67,10 +70,15 @@ export async function startGuarded(options: GuardedOptions): Promise<RunningServ
     }
     inviteBody(request, response);
     const { headers, verified } = admission;
-    await app({ service: name, method, target, headers, verified, body: request, clock }, response);
+    await app({ service: name, ...readLine(request), headers, verified, body: request, clock }, response);
   };
 
-  const server = await listenOnLoopback({ port: 0, clock, handle });
+  const server = await listenOnLoopback({
+    port: 0,
+    clock,
+    handle,
+    upgrade: toUpgrade(options.upgrade, judge),
+  });
   return {
     ...server,
     name,
@@ -79,6 +87,41 @@ export async function startGuarded(options: GuardedOptions): Promise<RunningServ
       policy = { ...policy, ...change };
     },
   };
+}
+
+function toUpgrade(
+  takeOver: UpgradeApp | undefined,
+  judge: (request: IncomingMessage, origin: string) => Promise<Admission>,
+): UpgradeHandler | undefined {
+  if (takeOver === undefined) return undefined;
+  return async (request, socket, head, origin) => {
+    const admission = await judge(request, origin);
+    if (admission.admitted) takeOver({ ...readLine(request), headers: admission.headers }, socket, head);
+    else socket.end(toRawAnswer(admission.page));
+  };
+}
+
+function readLine({ method = 'GET', url = '/' }: IncomingMessage): Pick<AppRequest, 'method' | 'target'> {
+  return { method, target: url };
+}
+
+function toFrontEndRequest(request: IncomingMessage): FrontEndRequest {
+  const { method, target } = readLine(request);
+  const path = target.split('?', 1)[0] ?? '/';
+  const clientAddress = request.socket.remoteAddress ?? '';
+  return { method, path, headers: toHeaderLines(request), clientAddress };
+}
+
+/** A refusal where Node leaves the answer to us. */
+function toRawAnswer({ status, headers, body }: RefusalPage): string {
+  const all = {
+    Server: 'Google Frontend',
+    ...headers,
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
 }
 
 /** Header lines in the order and case they came in. */

@@ -1,6 +1,6 @@
 import { APPS } from './apps.ts';
 import { INVOKERS } from './directory.ts';
-import { toLocalApp } from './local-app.ts';
+import { toLocalApp, toLocalUpgrade } from './local-app.ts';
 import { type RunningService, type ServiceContext, startGuarded } from './service.ts';
 import { type ServicePolicy, toDefaultPolicy } from './service-policy.ts';
 
@@ -34,6 +34,7 @@ export function startStandIn(
   return startGuarded({
     name,
     app: local === undefined ? APPS.echo : toLocalApp(local),
+    upgrade: local === undefined ? undefined : toLocalUpgrade(local),
     policy: toPolicy(guard),
     url,
     ...context,
