@@ -152,7 +152,11 @@ async function findConfig(options: ExecOptions, io: Io): Promise<Config> {
     {
       ...config,
       listen: [toOwnListener(config.listen, flags.port ?? 0)],
-      admin: flags.admin === undefined ? undefined : config.admin,
+      // Its token file may be that of another proxy, which runs for longer.
+      admin:
+        flags.admin === undefined || config.admin === undefined
+          ? undefined
+          : { ...config.admin, tokenFile: undefined },
       routes: chooseRoutes(config, names),
     },
     options,
