@@ -224,6 +224,8 @@ async function revisit({ lane, url, kind }: Place): Promise<string | undefined> 
   lane.behave();
   const startMs = performance.now();
   for (;;) {
+    // Its upstream answers once on a connection.
+    lane.hangUp();
     const { status, content } = await post(url);
     if (status === 200 && content === 'hi') return undefined;
     if (performance.now() - startMs > RECOVERY_MS)

@@ -135,12 +135,14 @@ export class Http2Connection implements Road {
     if (this.#carriers.size === 0) {
       this.#abandonedMs = 0;
       this.#idleMs += passedMs;
-      if (this.#idleMs >= this.#options.keepAliveMs) this.#leave();
+      if (this.#session.destroyed || this.#idleMs >= this.#options.keepAliveMs) this.#leave();
       return;
     }
     for (const carrier of [...this.#carriers]) carrier.tick(passedMs);
     if (this.#isAbandoned(passedMs)) {
-      this.close(new ConnectionError('CONNECTION_CLOSED', 'the streams that were given up do not close'));
+      const cause = new ConnectionError('CONNECTION_CLOSED', 'its streams do not close');
+      this.close(cause);
+      for (const carrier of [...this.#carriers]) carrier.fail(cause, 'unknown');
       return;
     }
     if (this.#watch?.tick(passedMs) === 'dead')
@@ -148,11 +150,11 @@ export class Http2Connection implements Road {
   }
 
   /**
-   * Whether all its requests were given up a while ago, and their streams are open nonetheless. After a GOAWAY and a frame that
-   * breaks the rules Node neither closes them nor sees that the upstream has left; such a connection would stay for ever.
+   * Whether all its requests were given up a while ago, or its session was, and streams are open nonetheless. After a GOAWAY and a frame
+   * that breaks the rules Node neither closes them nor sees that the upstream has left; such a connection would stay for ever.
    */
   #isAbandoned(passedMs: number): boolean {
-    const isWanted = [...this.#carriers].some(({ isOver }) => !isOver);
+    const isWanted = !this.session.destroyed && [...this.#carriers].some(({ isOver }) => !isOver);
     this.#abandonedMs = isWanted ? 0 : this.#abandonedMs + passedMs;
     return this.#abandonedMs >= FAREWELL_MS;
   }
