@@ -10,7 +10,7 @@ import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { AdminConfig, Config, ConfigWarning } from './config/config.ts';
+import type { AdminConfig, Config, ConfigWarning, UpstreamConfig } from './config/config.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
@@ -28,6 +28,7 @@ import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 import { makeSignInLink } from './sign-in-link.ts';
 import { createStateEndpoints, type StateSources } from './state-endpoints.ts';
+import { askUpstreams, type UpstreamAnswer } from './upstream-answers.ts';
 
 export interface ProxyOptions {
   /** Made by `resolveConfig`. */
@@ -60,6 +61,8 @@ export interface RunningProxy {
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
   readonly ready: Promise<void>;
+  /** Asks the upstream of each route whether it is there, with its token, for at most `timeoutMs`. Never rejects. */
+  askUpstreams(timeoutMs: number): Promise<readonly UpstreamAnswer[]>;
   /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
   signInLink(): string | undefined;
   /** Stops accepting, lets requests finish for at most `deadlineMs` (10 s if left out), then stops everything. */
@@ -71,7 +74,7 @@ export interface RouteSummary {
   readonly name: string;
   /** The route's address on this proxy. */
   readonly url: string;
-  /** Where its requests go; `emulator:NAME` for an embedded service. */
+  /** Where its requests go; `emulator:NAME` for an embedded service, `emulated …` for a stand-in. */
   readonly upstream: string;
   /** What its token is asked for; undefined for routes that send none. */
   readonly token: TokenRequest | undefined;
@@ -167,6 +170,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     routes,
     warnings: assembly.warnings,
     ready,
+    askUpstreams: (timeoutMs) => askUpstreams(site.places, { clock, timeoutMs }),
     signInLink() {
       const place = listener.addresses.find(
         ({ address, configured }) => !isUnixAddress(address) && configured.clientSecret !== undefined,
@@ -272,7 +276,7 @@ function summarize(
   return {
     name: config.name,
     url: base.href.replace(/\/$/, ''),
-    upstream: upstream.kind === 'emulator' ? `emulator:${upstream.service}${path}` : `${origin}${path}`,
+    upstream: `${describeUpstream(upstream, origin)}${path}`,
     token: request,
     credential: credential?.describe(),
     status: () => tokens?.status(),
@@ -285,4 +289,10 @@ function findTokenWarning(tokens: TokenSource | undefined): AudienceWarning | un
   if (held?.otherAudience === undefined || tokens?.request.kind !== 'id') return undefined;
   const { identity, otherAudience: actual } = held;
   return explainOtherAudience({ asked: tokens.request.audience, actual, identity });
+}
+
+function describeUpstream(upstream: UpstreamConfig, origin: string): string {
+  if (upstream.kind === 'url') return origin;
+  if (upstream.kind === 'emulator') return `emulator:${upstream.service}`;
+  return upstream.local ?? `emulated ${upstream.origin}`;
 }

@@ -14,4 +14,11 @@ export interface Io {
   readonly colour: boolean;
   /** Aborted when the user asks to stop (Ctrl-C, SIGTERM); the reason is the signal's name. */
   readonly stop: AbortSignal;
+  /**
+   * Hears SIGINT, SIGTERM and SIGHUP as often as they come, in place of `stop`; none of them ends the program then.
+   * @returns stops hearing
+   */
+  hearSignals(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Whether somebody types: their Ctrl-C reaches every program in the terminal's foreground. */
+  readonly interactive: boolean;
 }

@@ -1,18 +1,23 @@
 import type { TokenEvent } from '../auth/token-events.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
+import { ProxyError } from '../errors.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createProxy, type RunningProxy } from '../proxy.ts';
+import { type StandInOptions, standIn } from '../stand-ins.ts';
 import { readVersion } from '../version.ts';
 import { renderBanner, toTokenWarning } from './banner.ts';
 import type { Io } from './io.ts';
+import { openPortFile, type PortFile } from './port-file.ts';
 
-export interface StartOptions {
+export interface StartOptions extends StandInOptions {
   readonly flags: ConfigFlags;
   /** `https://…` or `/path=https://…`. */
   readonly routes: readonly string[];
   /** Print one JSON line on stdout once every route's token was asked for. */
   readonly jsonReady: boolean;
+  /** Write the port to this file then. */
+  readonly portFile: string | undefined;
   /** No banner, and only warnings and errors in the log. */
   readonly quiet: boolean;
 }
@@ -23,12 +28,14 @@ export interface StartOptions {
  * @throws ProxyError when it can't start
  */
 export async function runStart(options: StartOptions, io: Io): Promise<number> {
-  const config = await resolveConfig({
+  const configured = await resolveConfig({
     flags: options.flags,
     positionals: options.routes,
     env: io.env,
     cwd: io.cwd,
   });
+  const config = standIn(configured, options);
+  const portFile = options.portFile === undefined ? undefined : await openPortFile(options.portFile, io.cwd);
   const log = await createLog({
     stream: io.stderr === process.stderr ? undefined : io.stderr,
     pretty: io.terminal,
@@ -38,13 +45,19 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
     project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
-    return await runProxy(config, options, io, log);
+    return await runProxy({ config, portFile }, options, io, log);
   } finally {
+    portFile?.remove();
     log.flush();
   }
 }
 
-async function runProxy(config: Config, options: StartOptions, io: Io, log: Log): Promise<number> {
+async function runProxy(
+  { config, portFile }: { readonly config: Config; readonly portFile: PortFile | undefined },
+  options: StartOptions,
+  io: Io,
+  log: Log,
+): Promise<number> {
   let isAnnounced = false;
   const stop = awaitStop(io);
   const warned = new Set<string>();
@@ -61,12 +74,24 @@ async function runProxy(config: Config, options: StartOptions, io: Io, log: Log)
   });
   warnOfDebugging(io, log);
   const early = await Promise.race([proxy.ready, stop.asked]);
-  if (early === undefined) announce(proxy, config, options, io, log, warned);
+  if (early === undefined) {
+    await portFile?.write(findPort(proxy));
+    announce(proxy, config, options, io, log, warned);
+  }
   isAnnounced = true;
   const reason = await stop.asked;
   if (!options.quiet) log.info(`Stopping (${reason}): requests under way may finish.`);
   await proxy.close();
   return 0;
+}
+
+/** @throws ProxyError `usage` where there are unix sockets alone */
+function findPort({ addresses }: RunningProxy): number {
+  const port = addresses.flatMap((address) => /:(\d+)$/.exec(address)?.[1] ?? [])[0];
+  if (port !== undefined) return Number(port);
+  throw new ProxyError('usage', 'There is no port to write down: the proxy listens on unix sockets alone.', {
+    hint: 'Leave --port-file out, or listen on a port as well: --listen localhost:0.',
+  });
 }
 
 interface Stop {
@@ -142,12 +167,12 @@ function toReadyLine(proxy: RunningProxy): object {
 }
 
 /** What is known to print tokens was refused; of other sections, and those of later versions of Node, nobody can promise it. */
-function warnOfDebugging(io: Io, log: Log): void {
+export function warnOfDebugging(io: Io, log: Log): void {
   if (io.env.NODE_DEBUG) log.warn('NODE_DEBUG is set: what Node prints is not looked through for secrets.');
 }
 
 /** Mints that fail are worth a line each; those that succeed only when they end an outage. */
-function logToken(log: Log, event: TokenEvent): void {
+export function logToken(log: Log, event: TokenEvent): void {
   if (event.type === 'token-failed') {
     const { error, failures, servingMs, nextTryMs } = event;
     const serving =
