@@ -17,6 +17,7 @@ const COMMANDS = [
   'token',
   'link',
   'init',
+  'export',
   'emulate',
   'schema',
   'completion',
@@ -383,6 +384,48 @@ function createParser({ own, command, io, end }: CommandLine) {
       },
     )
     .command(
+      'export <format> [routes..]',
+      'write it as a configuration for Envoy',
+      (y) =>
+        withConfigFlags(y)
+          .positional('format', { choices: ['envoy'] as const, demandOption: true })
+          .positional('routes', {
+            type: 'string',
+            array: true,
+            describe: 'routes to make, as for start',
+          })
+          .option('json', { type: 'boolean', default: false, describe: 'JSON, without comments, for YAML' })
+          .option('strict', {
+            type: 'boolean',
+            default: false,
+            describe: 'fail, and write nothing, where something can’t be carried over',
+          })
+          .option('metadata-address', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'HOST:PORT of the metadata server, in place of Google’s',
+          })
+          .option('ca-bundle', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'file on Envoy’s machine of the certificates it trusts',
+          })
+          .option('output', { alias: 'o', type: 'string', requiresArg: true, describe: 'file to write' })
+          .example('$0 export envoy -o envoy.yaml', 'then: envoy -c envoy.yaml')
+          .epilogue('Exit codes: 0 written, 3 the configuration is wrong, or --strict and not all of it is.'),
+      async (argv) => {
+        const { runExport } = await import('./commands/export.ts');
+        const { json, strict, metadataAddress, caBundle, output } = argv;
+        const options = { json, strict, metadataAddress, caBundle, output };
+        end(
+          await runExport(
+            { flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options },
+            await withDotenv(argv, io),
+          ),
+        );
+      },
+    )
+    .command(
       'emulate [services..]',
       'Google and private services, offline',
       (y) =>
@@ -483,6 +526,8 @@ const RARE_FLAGS = [
   'ca-file',
   'client-secret',
   'allow-unauthenticated-clients',
+  'log-format',
+  'log-level',
   'emulate',
   'local',
   'json-ready',
@@ -595,6 +640,12 @@ function withConfigFlags<T>(y: Argv<T>) {
       describe: 'token for its POST /quit',
     })
     .option('ca-file', CA_FILE)
+    .option('log-format', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'json, pretty, or google',
+    })
+    .option('log-level', { type: 'string', requiresArg: true, describe: 'info, warn or error' })
     .option('client-secret', {
       type: 'string',
       requiresArg: true,
@@ -614,6 +665,8 @@ interface ParsedFlags {
   readonly admin?: string | undefined;
   readonly adminTokenFile?: string | undefined;
   readonly caFile?: string | undefined;
+  readonly logFormat?: string | undefined;
+  readonly logLevel?: string | undefined;
   readonly clientSecret?: string | undefined;
   readonly allowUnauthenticatedClients?: boolean | undefined;
 }
@@ -625,6 +678,8 @@ function toConfigFlags({
   admin,
   adminTokenFile,
   caFile,
+  logFormat,
+  logLevel,
   clientSecret,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
@@ -636,6 +691,8 @@ function toConfigFlags({
     ...(admin !== undefined && { admin }),
     ...(adminTokenFile !== undefined && { adminTokenFile }),
     ...(caFile !== undefined && { caFile }),
+    ...(logFormat !== undefined && { logFormat }),
+    ...(logLevel !== undefined && { logLevel }),
     ...(clientSecret !== undefined && { clientSecret }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
@@ -668,6 +725,8 @@ const FLAGS = [
   'admin',
   'admin-token-file',
   'ca-file',
+  'log-format',
+  'log-level',
   'client-secret',
   'allow-unauthenticated-clients',
   'dotenv',
@@ -694,6 +753,9 @@ const FLAGS = [
   'project',
   'region',
   'force',
+  'strict',
+  'metadata-address',
+  'ca-bundle',
   'help',
   'version',
 ] as const;

@@ -1,4 +1,4 @@
-import { createHealthEndpoints, type HealthOptions } from './admin/health.ts';
+import type { Endpoint } from './admin/endpoint.ts';
 import { createQuitEndpoint } from './admin/quit.ts';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
 import { type AssembledRoute, assemble } from './assemble.ts';
@@ -16,7 +16,8 @@ import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
 import { refuseAdminRoutes, refuseLoops } from './loops.ts';
-import type { Observer } from './observe/events.ts';
+import { createMetering } from './metering.ts';
+import type { Observer, UpstreamEvent } from './observe/events.ts';
 import { type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
 import { createLoad } from './relay/load.ts';
@@ -26,6 +27,7 @@ import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
 import { makeSignInLink } from './sign-in-link.ts';
+import { createStateEndpoints, type StateSources } from './state-endpoints.ts';
 import { askUpstreams, type UpstreamAnswer } from './upstream-answers.ts';
 
 export interface ProxyOptions {
@@ -92,14 +94,12 @@ const DRAIN_MS = 10_000;
  * @throws ProxyError `address_in_use`, `address_unavailable`, `config_invalid`
  */
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, clock = systemClock, observer, env = process.env } = options;
+  const { config, clock = systemClock, env = process.env } = options;
+  const { observer, onToken } = options;
+  const metering = createMetering({ isOff: config.admin === undefined, observer, onToken });
   const { tokenTimeoutMs: mintTimeoutMs } = config.google;
   const secrets = await compileSecrets(config, env);
-  const cache = createTokenCache({
-    clock,
-    mintTimeoutMs,
-    ...(options.onToken && { onEvent: options.onToken }),
-  });
+  const cache = createTokenCache({ clock, mintTimeoutMs, onEvent: metering.onToken });
   const assembly = await assemble({ config, cache, clock, env });
   const transports = new Map<string, Transport>();
   const gate = createGate({
@@ -107,11 +107,12 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
     origins: config.gate.origins,
   });
-  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets });
+  const onUpstream = metering.observer?.onUpstream;
+  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets, onUpstream });
   let isDraining = false;
   const context: ExchangeContext = {
     site: () => site,
-    observer,
+    observer: metering.observer,
     load: createLoad(config.limits.requests),
     signIns: createSignIns(clock.now().wallMs),
     isDraining: () => isDraining,
@@ -134,11 +135,20 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     await assembly.close();
   };
 
+  let isStarted = false;
+  const state: StateSources = {
+    config: () => config,
+    routes: () => routes.map((route, i) => ({ ...route, origin: assembly.routes[i]?.origin ?? '' })),
+    upstreams: () => [...transports.values()].map((transport) => transport.state()),
+    fills: () => ({ requests: context.load, connections: listener.connections }),
+    isDraining: () => isDraining,
+    isStarted: () => isStarted,
+  };
   let admin: AdminServer | undefined;
   try {
     refuseLoops(assembly.routes, listener.addresses);
     if (config.admin !== undefined) {
-      admin = await startAdmin(config.admin, options, { routes, isDraining: () => isDraining });
+      admin = await startAdmin(config.admin, options, createStateEndpoints(state, metering, clock));
       refuseAdminRoutes(assembly.routes, admin.port);
     }
   } catch (error) {
@@ -149,7 +159,9 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   }
 
   const sources = new Set(assembly.routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
-  const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {});
+  const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {
+    isStarted = true;
+  });
   return {
     url,
     urls,
@@ -185,11 +197,13 @@ function createSite(
     env,
     clock,
     secrets,
+    onUpstream,
   }: {
     transports: Map<string, Transport>;
     env: ProxyEnvironment;
     clock: Clock;
     secrets: readonly (ClientSecret | undefined)[];
+    onUpstream: ((event: UpstreamEvent) => void) | undefined;
   },
 ): Site {
   const routes = assembled.map((route): Route => {
@@ -199,7 +213,8 @@ function createSite(
     const key = `${origin} ${connectMs} ${protocol}`;
     const forwardProxy = findForwardProxy(new URL(origin), env);
     const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
-    const transport = transports.get(key) ?? createTransport({ ...options, protocol, clock });
+    const transport =
+      transports.get(key) ?? createTransport({ ...options, protocol, clock, onEvent: onUpstream });
     transports.set(key, transport);
     return compileRoute(route, transport, createUpgradeCarrier(options));
   });
@@ -235,16 +250,17 @@ function toUrls(bound: Listener['addresses']): readonly string[] {
 }
 
 /** The admin port answers to its own addresses, and to no host of a route. */
-function startAdmin(admin: AdminConfig, options: ProxyOptions, health: HealthOptions): Promise<AdminServer> {
+function startAdmin(
+  admin: AdminConfig,
+  options: ProxyOptions,
+  endpoints: readonly Endpoint[],
+): Promise<AdminServer> {
   const { hosts: names, origins } = options.config.gate;
   const { onQuit } = options;
   return createAdminServer({
     config: admin,
     gate: createGate({ bound: [admin.host], names, origins }),
-    endpoints: [
-      ...createHealthEndpoints(health),
-      ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)]),
-    ],
+    endpoints: [...endpoints, ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)])],
   });
 }
 

@@ -41,6 +41,8 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
     pretty: io.terminal,
     colour: io.colour,
     quiet: options.quiet,
+    ...config.log,
+    project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
     return await runProxy({ config, portFile }, options, io, log);

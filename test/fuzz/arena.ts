@@ -194,6 +194,7 @@ function post(url: string): Promise<Answer> {
         (error: Error) => resolve({ status: response.statusCode, content: error.message }),
       );
     });
+    asking.setTimeout(ANSWER_MS, () => asking.destroy(new Error(`silent for ${ANSWER_MS} ms`)));
     asking.on('error', (error) => resolve({ status: undefined, content: error.message }));
     asking.end(CONTENT);
   });

@@ -119,9 +119,13 @@ async function judgeHttp2(bytes: Buffer): Promise<Judgement> {
   });
   wire.push(toReadable(bytes));
   wire.push(null);
-  const tooLate = setTimeout(() => session.destroy(), READING_MS);
-  await closed;
-  clearTimeout(tooLate);
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, READING_MS);
+  });
+  await Promise.race([closed, tooLate]);
+  clearTimeout(timer);
+  session.destroy();
   return { requests, fault };
 }
 

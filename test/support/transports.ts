@@ -148,6 +148,7 @@ export function createFakeLane(): FakeLane {
             resume() {},
           };
         },
+        state: () => ({ protocol: 'http1', open: 0, idle: 0 }),
         destroy() {},
       };
     },

@@ -18,6 +18,8 @@ import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 export interface Listener {
   /** Where it listens. `localhost` is two, where the machine has both families. */
   readonly addresses: readonly (BoundAddress & { readonly configured: ListenerConfig })[];
+  /** Client connections at once. */
+  readonly connections: Pick<Load, 'count' | 'limit'>;
   /** Stops accepting, lets what is in flight finish, and breaks off what is left after `deadlineMs`. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -77,6 +79,7 @@ export async function listen(
   await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
   return {
     addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), configured })),
+    connections,
     async close(deadlineMs) {
       await Promise.all([...doors.keys()].map((door) => door.close(deadlineMs)));
     },

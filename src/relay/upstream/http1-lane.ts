@@ -71,6 +71,7 @@ export function createHttp1Lane(options: LaneOptions): Lane {
       connection.send(attempt);
       return connection;
     },
+    state: () => ({ protocol: 'http1', open: all.size, idle: free.length }),
     destroy() {
       ticker.stop();
       for (const connection of all) connection.close(new ProxyError('shutting_down', 'The proxy stops.'));

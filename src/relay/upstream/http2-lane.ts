@@ -79,6 +79,10 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
       ticker.keep(idleMs);
       return carrier;
     },
+    state() {
+      const idle = [...connections].filter((connection) => connection.isIdle);
+      return { protocol: 'http2', open: connections.size, idle: idle.length };
+    },
     destroy() {
       isDestroyed = true;
       ticker.stop();

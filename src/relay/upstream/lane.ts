@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import type { ConnectionState } from '../../observe/state.ts';
 import type { UpstreamRequest } from './transport.ts';
 
 /** Carries requests to one upstream origin, over one version of HTTP. Decides nothing: neither retries nor refuses. */
@@ -8,6 +9,8 @@ export interface Lane {
    * @returns what to hold the attempt by
    */
   carry(attempt: Attempt): Carrier;
+  /** What there is of connections now. */
+  state(): ConnectionState;
   /** Breaks off what is in flight and closes every connection. */
   destroy(): void;
 }
