@@ -74,6 +74,7 @@ export function route(change: Partial<Route> = {}): Route {
       send: () => {
         throw new Error('this test sends nothing');
       },
+      retire: () => {},
       destroy: () => {},
     },
     upgrades: {

@@ -148,6 +148,7 @@ export function createFakeLane(): FakeLane {
             resume() {},
           };
         },
+        retire() {},
         destroy() {},
       };
     },

@@ -8,6 +8,8 @@ export interface Lane {
    * @returns what to hold the attempt by
    */
   carry(attempt: Attempt): Carrier;
+  /** Keeps no connection from now on: idle ones close, the others once they are free. What is carried, now or later, is carried to its end. */
+  retire(): void;
   /** Breaks off what is in flight and closes every connection. */
   destroy(): void;
 }

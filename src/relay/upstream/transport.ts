@@ -14,6 +14,8 @@ import { RetryBudget } from './retry.ts';
 export interface Transport {
   /** Sends a request; what comes of it is told to the receiver, which gets `onEnd` or `onError` unless it aborts. */
   send(request: UpstreamRequest, receiver: Receiver): Sending;
+  /** Keeps no connection any more: what is in flight goes on, and what is sent all the same is carried. A reload does this to what it drops. */
+  retire(): void;
   /** Closes every connection, and breaks off what is in flight. */
   destroy(): void;
 }
@@ -101,6 +103,12 @@ export function createTransport(options: TransportOptions): Transport {
   let http1: Lane | undefined;
   let http2: Lane | undefined;
   let isDestroyed = false;
+  let isRetired = false;
+  const open = (make: Lanes[keyof Lanes]): Lane => {
+    const lane = make(laneOptions);
+    if (isRetired) lane.retire();
+    return lane;
+  };
   const context: CarriageContext = {
     origin: options.origin,
     forwardProxy,
@@ -111,10 +119,10 @@ export function createTransport(options: TransportOptions): Transport {
     laneFor({ wantsHttp2 }) {
       if (isDestroyed) return undefined;
       if (protocol === 'http2' || (protocol === 'auto' && wantsHttp2)) {
-        http2 ??= makeLane.http2(laneOptions);
+        http2 ??= open(makeLane.http2);
         return http2;
       }
-      http1 ??= makeLane.http1(laneOptions);
+      http1 ??= open(makeLane.http1);
       return http1;
     },
   };
@@ -123,6 +131,11 @@ export function createTransport(options: TransportOptions): Transport {
       const carriage = new Carriage(request, receiver, context);
       carriage.start();
       return carriage;
+    },
+    retire() {
+      isRetired = true;
+      http1?.retire();
+      http2?.retire();
     },
     destroy() {
       isDestroyed = true;

@@ -80,7 +80,7 @@ test('R68: what goes wrong in the middle of anything fails that request alone', 
   for (const change of [
     { tokens: { ...staticTokens('x'), current: broken } },
     { tokens: { ...staticTokens('x'), current: () => undefined, obtain: broken } },
-    { transport: { send: broken, destroy() {} } },
+    { transport: { send: broken, retire() {}, destroy() {} } },
     {
       transport: {
         send: (
@@ -91,6 +91,7 @@ test('R68: what goes wrong in the middle of anything fails that request alone', 
           setImmediate(() => receiver.onHead(1_000, 'x', []));
           return { abort() {}, resume() {} };
         },
+        retire() {},
         destroy() {},
       },
     },

@@ -26,6 +26,7 @@ function scripted(answer: (receiver: Parameters<Transport['send']>[1], request: 
       setImmediate(() => answer(receiver, request));
       return { abort: () => aborted.push(request), resume: () => {} };
     },
+    retire() {},
     destroy() {},
   };
   return { transport, requests, aborted };
