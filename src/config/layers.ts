@@ -178,7 +178,7 @@ export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer 
 
 const UNIVERSE_DOMAIN = 'GOOGLE_CLOUD_UNIVERSE_DOMAIN';
 
-/** Every variable of our own that is read. */
+/** Every variable of our own that is read, here or by a command. */
 const VARIABLES = [
   'GBP_CONFIG',
   'GBP_LISTEN',
@@ -188,6 +188,9 @@ const VARIABLES = [
   'GBP_ALLOW_UNAUTHENTICATED_CLIENTS',
   'GBP_CA_FILE',
   'GBP_CLIENT_SECRET',
+  'GBP_DRAIN_DELAY',
+  'GBP_DRAIN_TIMEOUT',
+  'GBP_MAX_LIFETIME',
 ] as const;
 type VariableName = (typeof VARIABLES)[number];
 
