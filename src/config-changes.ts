@@ -68,11 +68,16 @@ function compareNamed(what: string, before: Named, after: Named): readonly strin
 }
 
 function compareSettings(before: Config, after: Config): readonly string[] {
-  const settings = ['gate', 'limits', 'google'] as const;
-  const nested = settings.flatMap((setting) =>
-    findDifferentKeys(before[setting], after[setting]).map((key) => `${setting}.${key} changed`),
+  const nested = (['gate', 'limits'] as const).flatMap((setting) =>
+    findDifferentKeys(before[setting], after[setting]).map((key) => `${setting}.${key}`),
   );
-  return before.caFile === after.caFile ? nested : [...nested, 'caFile changed'];
+  const { google, caFile } = before;
+  return [
+    ...nested,
+    ...(google.tokenTimeoutMs === after.google.tokenTimeoutMs ? [] : ['tokenTimeout']),
+    ...(google.universeDomain === after.google.universeDomain ? [] : ['universeDomain']),
+    ...(caFile === after.caFile ? [] : ['caFile']),
+  ].map((setting) => `${setting} changed`);
 }
 
 function findDifferentKeys(before: object, after: object): readonly string[] {
