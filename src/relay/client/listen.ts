@@ -197,6 +197,8 @@ function createDoor(
   const unopened = new Set<Socket>();
   /** Those that speak HTTP/1.1, with the requests that have come on them and are not over. */
   const conversations = new Map<Socket, number>();
+  /** Those whose TLS handshake isn't over, by their client's address. */
+  const handshakes = new Map<string, Socket>();
   let isClosing = false;
 
   const { isDraining } = context;
@@ -249,6 +251,7 @@ function createDoor(
     return true;
   };
   const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
+    handshakes.delete(toPeer(socket));
     // Node has refused those already; of all there is to get wrong, this is what lets strangers in.
     if (tls?.requestCert && !socket.authorized) {
       socket.destroy();
@@ -285,8 +288,14 @@ function createDoor(
   };
   takeOver(server, 'connection', (socket, serve) => {
     if (!accept(socket)) return;
-    if (tls === undefined) serveClear(socket, serve);
-    else serve(socket);
+    if (tls === undefined) {
+      serveClear(socket, serve);
+      return;
+    }
+    const peer = toPeer(socket);
+    handshakes.set(peer, socket);
+    socket.once('close', () => handshakes.delete(peer));
+    serve(socket);
   });
   if (tls !== undefined)
     takeOver(server, 'secureConnection', (socket, serve) => serveTls(socket as TLSSocket, serve));
@@ -299,7 +308,14 @@ function createDoor(
     },
     async close(deadlineMs) {
       isClosing = true;
-      await drain(server, http2, { sockets, unopened, conversations, leaveOpenSockets, deadlineMs });
+      await drain(server, http2, {
+        sockets,
+        unopened,
+        conversations,
+        handshakes,
+        leaveOpenSockets,
+        deadlineMs,
+      });
     },
   };
 }
@@ -325,12 +341,13 @@ interface Drain {
   readonly sockets: ReadonlySet<Socket>;
   readonly unopened: ReadonlySet<Socket>;
   readonly conversations: ReadonlyMap<Socket, number>;
+  readonly handshakes: ReadonlyMap<string, Socket>;
   readonly leaveOpenSockets: () => number;
   readonly deadlineMs: number;
 }
 
 async function drain(server: Server, http2: Http2Endpoint, drained: Drain): Promise<void> {
-  const { sockets, unopened, conversations, leaveOpenSockets, deadlineMs } = drained;
+  const { sockets, unopened, leaveOpenSockets, deadlineMs } = drained;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   http2.drain();
   for (const socket of unopened) socket.destroy();
@@ -340,7 +357,7 @@ async function drain(server: Server, http2: Http2Endpoint, drained: Drain): Prom
   const sweep = setInterval(() => {
     server.closeIdleConnections();
     steps += 1;
-    if (steps >= HEAD_STEPS) destroyWithoutRequest(conversations);
+    if (steps >= HEAD_STEPS) destroyWithoutRequest(drained);
   }, DRAIN_STEP_MS);
   const breakOff = (): void => {
     server.closeAllConnections();
@@ -364,11 +381,17 @@ async function drain(server: Server, http2: Http2Endpoint, drained: Drain): Prom
   http2.close();
 }
 
-/** What is said once more or half a head would hold up the end until the deadline; what is being refused has its own time. */
-function destroyWithoutRequest(conversations: ReadonlyMap<Socket, number>): void {
+/** Half a head or half a handshake would hold up the end until the deadline; what is being refused has its own time. */
+function destroyWithoutRequest({ conversations, handshakes }: Drain): void {
   for (const [socket, requests] of conversations) {
     if (requests === 0 && !socket.writableEnded) socket.destroy();
   }
+  for (const socket of handshakes.values()) socket.destroy();
+}
+
+/** Node's TLS sockets don't say which socket is under them. */
+function toPeer({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function toSurplus({ limit }: Load): ProxyError {

@@ -3,7 +3,8 @@ import { breakOff } from '../break-off.ts';
 import { FrameFollower, toGoingAwayFrame } from './websocket-frames.ts';
 
 /**
- * Follows the frames between two sockets that are about to be piped into each other.
+ * Follows the frames between two sockets that have just been piped into each other: not earlier, as who listens has data flow, and not
+ * later, as every byte counts.
  * @returns takes leave of both: 1001 where a frame may begin, a break where one is half relayed. Where either has said its goodbye
  *   already, the two are left to it.
  */

@@ -175,12 +175,10 @@ class Carriage implements Sending {
       if (!upstream.readableEnded && !client.destroyed)
         cause ??= new ConnectionError('CONNECTION_CLOSED', 'closed');
     });
-    const forget = this.#options.openSockets?.add(prepareFarewell(client, upstream));
-    client.on('close', () => {
-      forget?.();
-      this.#onClientClose(cause);
-    });
+    client.on('close', () => this.#onClientClose(cause));
     splice?.(response, upstream, head);
+    const forget = this.#options.openSockets?.add(prepareFarewell(client, upstream));
+    if (forget !== undefined) client.on('close', forget);
     // A socket may be open for hours: what it keeps alive is not to hold the head that was sent, and the token in it. http-proxy keeps the
     // response, which knows its request.
     this.#handshake = { ...this.#handshake, lines: [] };
