@@ -1,6 +1,5 @@
 import { inferAudience, isCloudRunHost, isOAuthClientId } from './auth/audience.ts';
 import { listSecretVariables } from './auth/credentials/child-environment.ts';
-import { createCredentials } from './auth/credentials/index.ts';
 import type { TokenCache } from './auth/token-cache.ts';
 import type { Credential, GoogleEndpoints, TokenRequest, TokenSource } from './auth/token-source.ts';
 import type { Clock } from './clock.ts';
@@ -8,6 +7,7 @@ import type { Config, ConfigWarning, RouteConfig } from './config/config.ts';
 import type { Emulator } from './emulator/emulator.ts';
 import { ProxyError } from './errors.ts';
 import { checkForwardProxies } from './forward-proxy.ts';
+import { createKeptParts, type KeptParts } from './kept-parts.ts';
 import { trustCertificates } from './trust.ts';
 
 /** A configured route with everything it rests on found: where it goes, as whom, with which token. */
@@ -31,7 +31,7 @@ export interface Assembly {
   readonly credentials: Readonly<Record<string, Credential>>;
   /** Running when a route names one of its services. */
   readonly emulator: Emulator | undefined;
-  /** Stops the emulator. */
+  /** Stops the emulator, unless it is kept for other assemblies. */
   close(): Promise<void>;
 }
 
@@ -40,6 +40,8 @@ export interface AssembleOptions {
   readonly cache: TokenCache;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What this assembly may share with those before and after it; its own if left out. */
+  readonly kept?: KeptParts;
 }
 
 /**
@@ -47,20 +49,20 @@ export interface AssembleOptions {
  * too: its credentials ask there, so no real token ever meets an emulated service, and the other way round.
  */
 export async function assemble(options: AssembleOptions): Promise<Assembly> {
-  const { config, cache, clock, env } = options;
+  const { config, cache, clock, env, kept = createKeptParts(clock) } = options;
   if (config.caFile !== undefined) await trustCertificates(config.caFile);
   checkForwardProxies(findTargets(config), env);
   const services = config.routes.flatMap(({ upstream }) =>
     upstream.kind === 'emulator' ? [upstream.service] : [],
   );
-  const emulator = services.length === 0 ? undefined : await startEmulator(services, clock);
+  const emulator = services.length === 0 ? undefined : await kept.startEmulator(services);
   const { tokenTimeoutMs: timeoutMs, universeDomain } = config.google;
   // The programs that credentials run have no use for what clients have to know.
   const secretVariables = listSecretVariables(config.listen);
   const common = { env, secretVariables, clock, timeoutMs, universeDomain };
-  const real = createCredentials(config.credentials, { ...common, endpoints: {} });
+  const real = kept.createCredentials(config.credentials, { ...common, endpoints: {} });
   const emulated =
-    emulator && createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
+    emulator && kept.createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
 
   const warnings: ConfigWarning[] = [...config.warnings];
   const routes = config.routes.map((route): AssembledRoute => {
@@ -81,7 +83,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     const spareHeader = findSpareHeader(origin, request, isEmulated);
     const found = { config: route, origin, spareHeader };
     if (request === undefined) return { ...found, credential: undefined, request, tokens: undefined };
-    return { ...found, credential, request, tokens: cache.source(credential, request) };
+    return { ...found, credential, request, tokens: cache.source(credential, request, timeoutMs) };
   });
 
   return {
@@ -90,7 +92,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     credentials: real,
     emulator,
     async close() {
-      await emulator?.close();
+      if (options.kept === undefined) await kept.close();
     },
   };
 }
@@ -128,11 +130,6 @@ function findSpareHeader(
 function findTargets({ routes, google }: Config): readonly URL[] {
   const origins = routes.flatMap(({ upstream }) => (upstream.kind === 'url' ? [upstream.origin] : []));
   return [...origins, `https://oauth2.${google.universeDomain}`].map((origin) => new URL(origin));
-}
-
-async function startEmulator(services: readonly string[], clock: Clock): Promise<Emulator> {
-  const { createEmulator, SERVICE_NAMES } = await import('./emulator/emulator.ts');
-  return createEmulator({ clock, services: SERVICE_NAMES.filter((name) => services.includes(name)) });
 }
 
 function serviceUrl(emulator: Emulator | undefined, service: string): string {

@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
 import yargs, { type Argv } from 'yargs';
 import type { Io } from './commands/io.ts';
 import { nearest } from './config/nearest.ts';
@@ -37,7 +39,7 @@ function createIo(): Io {
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     signals += 1;
-    if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (signals > 1) process.exit(128 + constants.signals[signal]);
     controller.abort(signal);
   };
   return {
@@ -55,7 +57,27 @@ function createIo(): Io {
       }
       return controller.signal;
     },
+    onHangup(run) {
+      const hadTerminal = process.stdin.isTTY || process.stderr.isTTY;
+      process.on('SIGHUP', () => {
+        if (IS_WINDOWS || (hadTerminal && !hasTerminal())) onSignal('SIGHUP');
+        else run();
+      });
+    },
   };
+}
+
+/** There SIGHUP says that the console is being closed, and nothing else does. */
+const IS_WINDOWS = process.platform === 'win32';
+
+/** Whether the terminal this was started from is still there. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function renderFailure(error: unknown): string {
@@ -98,6 +120,30 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
             default: false,
             describe: 'only warnings and errors',
           })
+          .option('watch', {
+            type: 'boolean',
+            default: true,
+            describe: 'reload when a file of the configuration changes; --no-watch leaves that to SIGHUP',
+          })
+          .option('drain-timeout', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'at the end requests under way have this long; 10s if left out',
+          })
+          .option('drain-delay', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'before that /readyz says 503 this long, and requests are taken',
+          })
+          .option('max-lifetime', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'end by itself after this long, such as 55m',
+          })
+          .option('exit-zero-on-sigterm', {
+            type: 'boolean',
+            describe: 'exit code 0 after SIGTERM, not 143',
+          })
           .example('$0', 'run proxy.yaml of this folder')
           .example('$0 https://orders-abc-an.a.run.app', 'one service, no file')
           .example('$0 /orders=https://... /users=https://...', 'several services, no file'),
@@ -106,7 +152,14 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
         refuseMistypedCommand(routes);
         const { runStart } = await import('./commands/start.ts');
         code = await runStart(
-          { flags: toConfigFlags(argv), routes, jsonReady: argv.jsonReady, quiet: argv.quiet },
+          {
+            flags: toConfigFlags(argv),
+            routes,
+            jsonReady: argv.jsonReady,
+            quiet: argv.quiet,
+            watch: argv.watch,
+            lifetime: argv,
+          },
           io,
         );
       },
@@ -306,7 +359,9 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
     .alias('version', 'V')
     .help()
     .alias('help', 'h')
-    .epilogue('Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials, 5 address in use.')
+    .epilogue(
+      'Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials, 5 address in use, 143 SIGTERM.',
+    )
     .wrap(110)
     .exitProcess(false)
     .showHelpOnFail(false)
@@ -437,6 +492,11 @@ const FLAGS = [
   'allow-unauthenticated-clients',
   'json-ready',
   'quiet',
+  'no-watch',
+  'drain-timeout',
+  'drain-delay',
+  'max-lifetime',
+  'exit-zero-on-sigterm',
   'json',
   'offline',
   'access',

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Clock } from '../clock.ts';
 
 /** What a command may touch of the world outside; tests give their own. */
 export interface Io {
@@ -14,4 +15,11 @@ export interface Io {
   readonly colour: boolean;
   /** Aborted when the user asks to stop (Ctrl-C, SIGTERM); the reason is the signal's name. */
   readonly stop: AbortSignal;
+  /**
+   * Calls back at each SIGHUP, which ends the process where nobody asked for this. Left out: there is no such thing. When
+   * it comes because the terminal is gone, it is a reason to `stop`.
+   */
+  onHangup?(run: () => void): void;
+  /** The machine's own if left out. */
+  readonly clock?: Clock;
 }

@@ -1,4 +1,5 @@
 import type { TokenEvent } from '../auth/token-events.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
 import { createLog, type Log } from '../observe/log.ts';
@@ -6,6 +7,8 @@ import { createProxy, type RunningProxy } from '../proxy.ts';
 import { readVersion } from '../version.ts';
 import { renderBanner, toTokenWarning } from './banner.ts';
 import type { Io } from './io.ts';
+import { type Lifetime, type LifetimeFlags, readLifetime, toExitCode } from './lifetime.ts';
+import { createReloading, findConfigFile, type Reloading } from './reloading.ts';
 
 export interface StartOptions {
   readonly flags: ConfigFlags;
@@ -15,6 +18,9 @@ export interface StartOptions {
   readonly jsonReady: boolean;
   /** No banner, and only warnings and errors in the log. */
   readonly quiet: boolean;
+  readonly lifetime?: LifetimeFlags;
+  /** Read the configuration again when a file of it changes; so it is if left out. */
+  readonly watch?: boolean;
 }
 
 /**
@@ -23,12 +29,8 @@ export interface StartOptions {
  * @throws ProxyError when it can't start
  */
 export async function runStart(options: StartOptions, io: Io): Promise<number> {
-  const config = await resolveConfig({
-    flags: options.flags,
-    positionals: options.routes,
-    env: io.env,
-    cwd: io.cwd,
-  });
+  const lifetime = readLifetime(options.lifetime ?? {}, io.env);
+  const config = await readConfig(options, io);
   const log = await createLog({
     stream: io.stderr === process.stderr ? undefined : io.stderr,
     pretty: io.terminal,
@@ -38,18 +40,34 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
     project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
-    return await runProxy(config, options, io, log);
+    return await runProxy(config, options, io, { log, lifetime });
   } finally {
     log.flush();
   }
 }
 
-async function runProxy(config: Config, options: StartOptions, io: Io, log: Log): Promise<number> {
+function readConfig({ flags, routes: positionals }: StartOptions, { env, cwd }: Io): Promise<Config> {
+  return resolveConfig({ flags, positionals, env, cwd });
+}
+
+async function runProxy(
+  config: Config,
+  options: StartOptions,
+  io: Io,
+  { log, lifetime }: { readonly log: Log; readonly lifetime: Lifetime },
+): Promise<number> {
+  const { clock = systemClock } = io;
   let isAnnounced = false;
   const stop = awaitStop(io);
+  const cancelEnd = endAfter(lifetime, clock, stop);
   const warned = new Set<string>();
+  const started = Promise.withResolvers<Reloading>();
+  const reload = async (why: string): Promise<readonly string[]> => (await started.promise).reload(why);
+  // From now on SIGHUP doesn't end the process.
+  io.onHangup?.(() => void reload('SIGHUP').catch(() => {}));
   const proxy: RunningProxy = await createProxy({
     config,
+    clock,
     env: io.env,
     onToken: (event) => {
       logToken(log, event);
@@ -58,15 +76,38 @@ async function runProxy(config: Config, options: StartOptions, io: Io, log: Log)
     },
     observer: log.observer,
     onQuit: () => stop.ask('POST /quit'),
+    onReload: () => reload('POST /reload'),
   });
+  const reloading = createReloading({
+    proxy,
+    config,
+    readConfig: () => readConfig(options, io),
+    file: findConfigFile(config, options.routes, io.cwd),
+    isWatching: options.watch ?? true,
+    log,
+    clock,
+  });
+  started.resolve(reloading);
   warnOfDebugging(io, log);
   const early = await Promise.race([proxy.ready, stop.asked]);
   if (early === undefined) announce(proxy, config, options, io, log, warned);
   isAnnounced = true;
   const reason = await stop.asked;
-  if (!options.quiet) log.info(`Stopping (${reason}): requests under way may finish.`);
-  await proxy.close();
-  return 0;
+  cancelEnd();
+  reloading.close();
+  if (!options.quiet) log.info(toFarewell(reason, lifetime));
+  await proxy.close(lifetime.drainTimeoutMs, lifetime.drainDelayMs);
+  return toExitCode(reason, lifetime);
+}
+
+function toFarewell(reason: string, { drainDelayMs }: Lifetime): string {
+  if (drainDelayMs === 0) return `Stopping (${reason}): requests under way may finish.`;
+  return `Stopping (${reason}) in ${drainDelayMs} ms: until then requests are taken, and readiness says 503.`;
+}
+
+function endAfter({ maxLifetimeMs }: Lifetime, clock: Clock, stop: Stop): () => void {
+  if (maxLifetimeMs === undefined) return () => {};
+  return clock.schedule(maxLifetimeMs, () => stop.ask('--max-lifetime'));
 }
 
 interface Stop {

@@ -11,6 +11,7 @@ import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route } from '../../src/relay/site.ts';
+import { createOpenSockets } from '../../src/relay/upstream/open-sockets.ts';
 import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
@@ -54,7 +55,8 @@ export async function startRelay(
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
   const upstream = { origin: upstreamOrigin, connectTimeoutMs };
   const transport = createTransport({ ...upstream, protocol: options.protocol ?? 'auto' });
-  const upgrades = createUpgradeCarrier(upstream);
+  const openSockets = createOpenSockets();
+  const upgrades = createUpgradeCarrier({ ...upstream, openSockets });
   const { clock = systemClock } = options;
   const upstreamHost = new URL(upstreamOrigin).host;
   const compiled = {
@@ -83,6 +85,7 @@ export async function startRelay(
     {
       context,
       maxConnections: options.maxConnections ?? 1_000,
+      leaveOpenSockets: () => openSockets.leaveAll(),
       ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
       ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
       ...(options.lingerMs && { lingerMs: options.lingerMs }),

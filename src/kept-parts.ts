@@ -1,0 +1,70 @@
+import { listSecretVariables } from './auth/credentials/child-environment.ts';
+import { type CredentialsOptions, createCredentials as createAnew } from './auth/credentials/index.ts';
+import type { Credential } from './auth/token-source.ts';
+import type { Clock } from './clock.ts';
+import type { CredentialConfig } from './config/config.ts';
+import type { Emulator } from './emulator/emulator.ts';
+
+type Configs = Readonly<Record<string, CredentialConfig>>;
+
+/** What one configuration leaves to the next: credentials that say the same are the same, so their tokens are, too. */
+export interface KeptParts {
+  /** As `createCredentials`, with the objects that were made before where what they were made from is the same. */
+  createCredentials(configs: Configs, options: CredentialsOptions): Record<string, Credential>;
+  /** Forgets all credentials but these. */
+  keepOnly(used: ReadonlySet<Credential>): void;
+  /** The emulator that has these services: the last one, or a new one with all that it had and these. The others run on for who uses them. */
+  startEmulator(services: readonly string[]): Promise<Emulator>;
+  /** Stops every emulator. */
+  close(): Promise<void>;
+}
+
+export function createKeptParts(clock: Clock): KeptParts {
+  const credentials = new Map<string, Credential>();
+  /** Each has a service that the one before had not, so there are never many. */
+  const emulators: Emulator[] = [];
+  return {
+    createCredentials(configs, options) {
+      const made = Object.entries(createAnew(configs, options)).map(([name, anew]) => {
+        const key = toKey(name, configs, options);
+        const credential = credentials.get(key) ?? anew;
+        credentials.set(key, credential);
+        return [name, credential] as const;
+      });
+      return Object.fromEntries(made);
+    },
+    keepOnly(used) {
+      for (const [key, credential] of credentials) if (!used.has(credential)) credentials.delete(key);
+    },
+    async startEmulator(services) {
+      const { createEmulator, SERVICE_NAMES } = await import('./emulator/emulator.ts');
+      const last = emulators.at(-1);
+      const running = Object.keys(last?.services ?? {});
+      if (last !== undefined && services.every((name) => running.includes(name))) return last;
+      const wanted = SERVICE_NAMES.filter((name) => services.includes(name) || running.includes(name));
+      const emulator = await createEmulator({ clock, services: wanted });
+      emulators.push(emulator);
+      return emulator;
+    },
+    async close() {
+      await Promise.all(emulators.map((emulator) => emulator.close()));
+    },
+  };
+}
+
+/** Kinds that run programs, which get the environment without the variables that hold secrets. */
+const RUNS_PROGRAMS: ReadonlySet<string> = new Set(['adc', 'federated', 'gcloud']);
+
+/** Everything a credential is made from, but for the environment, which stays. */
+function toKey(name: string, configs: Configs, options: CredentialsOptions): string {
+  const chain: CredentialConfig[] = [];
+  for (let config = configs[name]; config !== undefined; ) {
+    chain.push(config);
+    config = config.kind === 'impersonate' ? configs[config.source] : undefined;
+  }
+  const { endpoints, timeoutMs, universeDomain, secretVariables = [] } = options;
+  const withheld = chain.some(({ kind }) => RUNS_PROGRAMS.has(kind))
+    ? [secretVariables, listSecretVariables(configs)].flat().toSorted()
+    : [];
+  return JSON.stringify([chain, endpoints, timeoutMs, universeDomain, withheld]);
+}
