@@ -98,7 +98,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
 }
 
 /** What a route's token is asked for; undefined for routes that send none. */
-function toTokenRequest(
+export function toTokenRequest(
   { name, token, upstream }: RouteConfig,
   origin: string,
   warn: (warning: ConfigWarning) => void,
@@ -116,7 +116,7 @@ function toTokenRequest(
  * https://cloud.google.com/run/docs/authenticating/service-to-service
  * https://cloud.google.com/iap/docs/authentication-howto
  */
-function findSpareHeader(
+export function findSpareHeader(
   origin: string,
   request: TokenRequest | undefined,
   isEmulated: boolean,

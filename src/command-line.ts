@@ -8,7 +8,7 @@ import { isProxyError, ProxyError } from './errors.ts';
 import { redactSecrets } from './observe/redact.ts';
 import { readVersion } from './version.ts';
 
-const COMMANDS = ['start', 'check', 'token', 'link', 'init', 'emulate', 'schema'] as const;
+const COMMANDS = ['start', 'check', 'token', 'link', 'init', 'export', 'emulate', 'schema'] as const;
 
 /** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
 export async function main(): Promise<void> {
@@ -303,6 +303,46 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
       },
     )
     .command(
+      'export <format> [routes..]',
+      'write the configuration as one for Envoy, and say what of it can’t be carried over',
+      (y) =>
+        withConfigFlags(y)
+          .positional('format', { choices: ['envoy'] as const, demandOption: true })
+          .positional('routes', {
+            type: 'string',
+            array: true,
+            describe: 'routes to make, as for start',
+          })
+          .option('json', { type: 'boolean', default: false, describe: 'JSON, without comments, for YAML' })
+          .option('strict', {
+            type: 'boolean',
+            default: false,
+            describe: 'fail, and write nothing, where something can’t be carried over',
+          })
+          .option('metadata-address', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'HOST:PORT of the metadata server, in place of Google’s',
+          })
+          .option('ca-bundle', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'file on Envoy’s machine of the certificates it trusts',
+          })
+          .option('output', { alias: 'o', type: 'string', requiresArg: true, describe: 'file to write' })
+          .example('$0 export envoy -o envoy.yaml', 'then: envoy -c envoy.yaml')
+          .epilogue('Exit codes: 0 written, 3 the configuration is wrong, or --strict and not all of it is.'),
+      async (argv) => {
+        const { runExport } = await import('./commands/export.ts');
+        const { json, strict, metadataAddress, caBundle, output } = argv;
+        const options = { json, strict, metadataAddress, caBundle, output };
+        code = await runExport(
+          { flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options },
+          io,
+        );
+      },
+    )
+    .command(
       'emulate [services..]',
       'private services and Google’s token endpoints, offline',
       (y) =>
@@ -509,6 +549,9 @@ const FLAGS = [
   'project',
   'region',
   'force',
+  'strict',
+  'metadata-address',
+  'ca-bundle',
   'help',
   'version',
 ] as const;

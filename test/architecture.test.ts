@@ -54,9 +54,10 @@ const MAY_IMPORT: Readonly<
   relay: { code: ['ground', 'gate', 'routing', 'auth', 'observe'], types: ['config'] },
   check: { code: ['ground', 'routing', 'auth', 'relay'], types: [] },
   discovery: { code: ['ground', 'auth', 'relay'], types: [] },
+  export: { code: ['ground'], types: ['config'] },
   admin: { code: ['ground', 'relay', 'observe'], types: ['auth', 'config', 'gate'] },
   commands: {
-    code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'discovery', 'top'],
+    code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'discovery', 'export', 'top'],
     types: [],
   },
 };

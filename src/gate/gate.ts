@@ -77,10 +77,10 @@ export function createGate(rules: GateRules): Gate {
   };
 }
 
-/** The origin of a `Referer`; undefined where it has none that could be listed. */
+/** The origin of a `Referer` that is a page with an address of its own (a `blob:` has that of whoever made it); undefined for any other. */
 function originOf(referer: string | undefined): string | undefined {
-  const origin = referer === undefined ? undefined : URL.parse(referer)?.origin;
-  return origin === 'null' ? undefined : origin;
+  const url = referer === undefined ? null : URL.parse(referer);
+  return url === null || url.origin === 'null' || url.protocol === 'blob:' ? undefined : url.origin;
 }
 
 function crossSite(

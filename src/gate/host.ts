@@ -10,6 +10,7 @@ export interface Authority {
 
 const REG_NAME = /^([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?(?::(\d{1,5}))?$/i;
 const BRACKETED = /^\[([0-9a-f:.]+)\](?::(\d{1,5}))?$/i;
+const LAST_PORT = 65_535;
 
 /**
  * Takes `host[:port]` apart; undefined for anything else. Deliberately narrower than RFC 3986: no userinfo, no percent
@@ -17,12 +18,10 @@ const BRACKETED = /^\[([0-9a-f:.]+)\](?::(\d{1,5}))?$/i;
  */
 export function parseAuthority(value: string): Authority | undefined {
   const named = REG_NAME.exec(value);
-  if (named?.[1] !== undefined) {
-    return named[1].includes('..') ? undefined : { name: named[1].toLowerCase(), port: named[2] ?? '' };
-  }
-  const bracketed = BRACKETED.exec(value);
-  if (bracketed?.[1] === undefined || !isIPv6(bracketed[1])) return undefined;
-  return { name: bracketed[1].toLowerCase(), port: bracketed[2] ?? '' };
+  const [, name = '', port = ''] = named ?? BRACKETED.exec(value) ?? [];
+  if (name === '' || Number(port) > LAST_PORT) return undefined;
+  if (named === null ? !isIPv6(name) : name.includes('..')) return undefined;
+  return { name: name.toLowerCase(), port };
 }
 
 /** `host[:port]` as `parseAuthority` reads it. */

@@ -10,7 +10,12 @@ export interface Answer {
   /** Field lines: name, value, name, value. `Content-Length` is among them. */
   readonly lines: string[];
   readonly body: string;
+  /** Nothing behind the request is served: who knows where it ends, or what is meant by what follows. */
+  readonly isLast?: boolean;
 }
+
+/** Statuses of what is no proper request. */
+const NO_REQUEST = new Set([400, 414, 431, 501, 505]);
 
 /** What an answer may say about the request it answers. */
 export interface AnswerContext {
@@ -34,7 +39,7 @@ export function toErrorAnswer(error: ProxyError, context: AnswerContext): Answer
   const allow = error.allow ?? (code === 'method_not_allowed' ? RELAYED_METHODS : undefined);
   if (allow !== undefined) lines.push('Allow', allow);
   lines.push(...challengeLines(error));
-  return { status: error.status, lines, body };
+  return { status: error.status, lines, body, isLast: NO_REQUEST.has(error.status) };
 }
 
 /** A failure as gRPC has it: status 200, and all that there is to say in the head ("Trailers-Only"). */
@@ -52,7 +57,7 @@ function toGrpcAnswer(error: ProxyError, contentType: string, { requestId }: Ans
     ...ownLines(error, ''),
     ...retryLines(error),
   ];
-  return { status: 200, lines, body: '' };
+  return { status: 200, lines, body: '', isLast: NO_REQUEST.has(error.status) };
 }
 
 /** Methods named in `Allow`; any other but CONNECT and TRACE is relayed as well. */

@@ -93,7 +93,7 @@ export interface Forward {
   readonly isGrpc: boolean;
   /** A handshake: the connection is to be switched to this protocol. */
   readonly upgrade: UpgradeProtocol | undefined;
-  /** `Host` as the client sent it. */
+  /** The authority that the client asked for: its `Host`, or that of an absolute-form target (RFC 9112, section 3.2.2). */
   readonly forwardedHost: string;
   readonly caller: Caller;
   readonly placement: Placement;
@@ -145,7 +145,7 @@ function decideAdmitted(site: Site, head: RequestHead, admission: Admission): De
     throw new ProxyError('bad_request', 'Only OPTIONS may have the target "*".');
   }
   if (verdict.kind === 'ask') {
-    const url = `${head.scheme}://${host}${target.path}${target.query}`;
+    const url = `${head.scheme}://${target.authority ?? host}${target.path}${target.query}`;
     return { kind: 'ask', error: verdict.error, url, from: facts.referer };
   }
   const route = site.routes(authority.name, target.path);
@@ -202,7 +202,7 @@ function decideRoute(
     framing,
     isGrpc: isGrpc(facts),
     upgrade,
-    forwardedHost: host ?? '',
+    forwardedHost: target.authority ?? host ?? '',
     caller,
     placement: placeToken(route, facts),
   };

@@ -29,13 +29,26 @@ export function joinValues(seen: string | undefined, value: string): string {
   return seen === undefined ? value : `${seen}, ${value}`;
 }
 
+/** The text between two places without the spaces and tabs around it (OWS, RFC 9110, section 5.6.3), which are all that doesn't count. */
+export function trim(text: string, begin = 0, end = text.length): string {
+  let first = begin;
+  let last = end;
+  while (first < last && isSpace(text.charCodeAt(first))) first += 1;
+  while (last > first && isSpace(text.charCodeAt(last - 1))) last -= 1;
+  return text.slice(first, last);
+}
+
+function isSpace(character: number): boolean {
+  return character === 0x20 || character === 0x09;
+}
+
 /** `Connection` values that name nothing beyond the connection itself, so that no set has to be made for them. */
-const PLAIN_CONNECTION = /^(?:keep-alive|close|upgrade|te|,|\s)*$/i;
+const PLAIN_CONNECTION = /^(?:keep-alive|close|upgrade|te|,|[ \t])*$/i;
 
 /** The field names a `Connection` value lists (RFC 9110, section 7.6.1), lower case; undefined when it names none but the usual. */
 export function namesInConnection(connection: string): ReadonlySet<string> | undefined {
   if (PLAIN_CONNECTION.test(connection)) return undefined;
-  const names = connection.split(',').map((name) => name.trim().toLowerCase());
+  const names = connection.split(',').map((name) => trim(name).toLowerCase());
   return new Set(names.filter((name) => name !== ''));
 }
 

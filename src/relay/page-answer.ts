@@ -55,11 +55,12 @@ function isForElement(request: FieldLines): boolean {
 }
 
 /** Of JSON for an element, and of what must not be sniffed, browsers print nothing (https://github.com/annevk/orb). */
-function toTextAnswer({ status, lines }: Answer, sentence: string): Answer {
+function toTextAnswer(answer: Answer, sentence: string): Answer {
+  const { lines } = answer;
   const body = `${sentence}\n`;
   const kept = lines.filter((_, i) => !REPLACED.has(lines[i - (i % 2)]?.toLowerCase() ?? ''));
   return {
-    status,
+    ...answer,
     lines: ['Content-Type', 'text/plain', 'Content-Length', String(body.length), ...kept],
     body,
   };

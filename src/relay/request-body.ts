@@ -120,11 +120,14 @@ export class StreamedBody implements RequestBody {
     const { stream } = this.#source;
     this.#state = 'open';
     stream.on('data', (piece: Buffer) => this.#onPiece(piece));
-    stream.on('end', () => this.#onOver(this.#source.isComplete() ? 'ended' : 'broken'));
+    const onEnd = (): void => this.#onOver(this.#source.isComplete() ? 'ended' : 'broken');
+    stream.on('end', onEnd);
     // An error may come late, when nobody waits for it any more: it has to have a listener all the same.
     stream.on('error', () => this.#onOver('broken'));
     stream.on('close', () => this.#onOver('broken'));
-    if (stream.destroyed) this.#onOver('broken');
+    // A stream of HTTP/2 that ends without content says so to nobody, and may be destroyed, before the upstream is there to be sent it.
+    if (stream.readableEnded) onEnd();
+    else if (stream.destroyed) this.#onOver('broken');
   }
 
   #onPiece(piece: Buffer): void {

@@ -1,5 +1,5 @@
 import { ProxyError } from '../errors.ts';
-import { type FieldLines, joinValues, namesInConnection, rememberByName } from './field-lines.ts';
+import { type FieldLines, joinValues, namesInConnection, rememberByName, trim } from './field-lines.ts';
 import { toTrailerNames } from './trailers.ts';
 
 /** What a request's field lines say, read in one pass. Repeated values are joined by `, ` (RFC 9110, section 5.3). */
@@ -241,7 +241,7 @@ function rewrite(
   return role === Role.cookie && cookie !== undefined ? cookie(value) : value;
 }
 
-const ACCEPTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:;[^,]*)?(?:,|$)/i;
+const ACCEPTS_TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:;[^,]*)?(?:,|$)/i;
 
 /**
  * What is said upstream of trailers: whether they are wanted back (RFC 9110, section 10.1.4), and which may come behind the
@@ -268,7 +268,7 @@ export function upgradeOf(
   httpMinor: number,
   facts: RequestFacts,
 ): UpgradeProtocol | undefined {
-  if (facts.upgrade?.trim().toLowerCase() !== 'websocket') return undefined;
+  if (trim(facts.upgrade ?? '').toLowerCase() !== 'websocket') return undefined;
   if (method !== 'GET' || httpMinor !== 1 || !namesUpgrade(facts.connection)) return undefined;
   if (framingOf(facts, httpMinor) !== 'none') {
     throw new ProxyError('bad_request', 'A WebSocket handshake may not have a body.', {
@@ -280,8 +280,11 @@ export function upgradeOf(
 
 /** Whether a `Connection` value names `Upgrade`; without it an `Upgrade` field says nothing (RFC 9110, section 7.8). */
 export function namesUpgrade(connection: string | undefined): boolean {
-  return connection?.split(',').some((name) => name.trim().toLowerCase() === 'upgrade') ?? false;
+  return connection?.split(',').some((name) => trim(name).toLowerCase() === 'upgrade') ?? false;
 }
+
+/** A length that is a number here, too: beyond 2^53 it would be sent upstream as another one. */
+const LENGTH = /^[0-9]{1,15}$/;
 
 /** How a request's body is framed (RFC 9112, section 6). */
 export type BodyFraming = 'none' | 'length' | 'chunked';
@@ -298,18 +301,24 @@ export function framingOf(facts: RequestFacts, httpMinor: number): BodyFraming {
     if (facts.contentLength !== undefined) {
       throw new ProxyError('bad_request', 'The request has both a Content-Length and a Transfer-Encoding.');
     }
-    if (facts.transferEncoding.trim().toLowerCase() !== 'chunked') {
+    if (facts.transferEncoding.toLowerCase() !== 'chunked') {
       throw new ProxyError('transfer_coding_not_supported', 'The only Transfer-Encoding taken is "chunked".');
     }
     return 'chunked';
   }
-  return facts.contentLength === undefined || facts.contentLength === '0' ? 'none' : 'length';
+  if (facts.contentLength === undefined || facts.contentLength === '0') return 'none';
+  if (!LENGTH.test(facts.contentLength)) {
+    throw new ProxyError('bad_request', 'The Content-Length is not a number this proxy can count to.');
+  }
+  return 'length';
 }
 
 /** How a body goes on that came on an HTTP/2 stream, where its end needs no framing. */
 export function framingOfStream(stream: { readonly hasBody: boolean }, facts: RequestFacts): BodyFraming {
   if (!stream.hasBody) return 'none';
-  return facts.contentLength !== undefined && /^[0-9]{1,15}$/.test(facts.contentLength)
+  const { contentLength } = facts;
+  // With nothing announced the head alone would be the whole request upstream, before it is known whether nothing comes.
+  return contentLength !== undefined && LENGTH.test(contentLength) && Number(contentLength) > 0
     ? 'length'
     : 'chunked';
 }

@@ -76,7 +76,11 @@ export function toClientHead(
     }
     if (role === 'localized' && localize !== undefined) {
       const local = localize(name.toLowerCase(), value);
-      if (local !== undefined) lines.push(name, local);
+      // Resolving a URL takes tabs out of it, and could so put a token together.
+      if (local !== undefined && token !== undefined && local.includes(token)) {
+        leaked ??= [];
+        leaked.push(name);
+      } else if (local !== undefined) lines.push(name, local);
       continue;
     }
     lines.push(name, value);

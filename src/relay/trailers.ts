@@ -1,4 +1,4 @@
-import { type FieldLines, holdsToken, rememberByName } from './field-lines.ts';
+import { type FieldLines, holdsToken, rememberByName, trim } from './field-lines.ts';
 
 /**
  * Fields that mean something else, or something dangerous, when they come behind the content: framing, routing, credentials,
@@ -75,7 +75,7 @@ export function toTrailers(lines: FieldLines, token?: string): readonly string[]
 export function toTrailerNames(value: string): string | undefined {
   const names = value
     .split(',')
-    .map((name) => name.trim())
+    .map((name) => trim(name))
     .filter((name) => !isForbidden(name));
   return names.length === 0 ? undefined : names.join(', ');
 }

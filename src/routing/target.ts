@@ -23,7 +23,7 @@ const FORBIDDEN_DECODED = /[\\\x00-\x1f\x7f]/;
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[;?#][^/]*)?(?:\/|$)/;
 const ESCAPE = /%([0-9a-f]{2})/gi;
 /** UTF-8 sequences longer than they need to be, each a way to write `/` or `.` that some decoder takes. */
-const OVERLONG = /[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
+const OVERLONG = /[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]|\xf8[\x80-\x87]|\xfc[\x80-\x83]/;
 
 /**
  * Takes a request target apart and refuses every path that could climb out of an upstream's base path once somebody

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import type { Measure } from './relay-process.ts';
+import { holdLevel, holdNothing, say } from './level.ts';
 import { type Combination, createStage, type Stage } from './stage.ts';
 
 /** Exchanges at once. */
 const AT_ONCE = 40;
 /** Failures that are told; a bug that shows in one combination tends to show in hundreds. */
 const MOST_TOLD = 15;
-const MEGABYTE = 1_048_576;
 
 /** The same exchanges each time, unless FAULTS_SEED says otherwise. */
 export const SEED = Number(process.env.FAULTS_SEED ?? 20_261_127);
@@ -68,31 +67,4 @@ async function playAll(stage: Stage, combinations: readonly Combination[]): Prom
   };
   await Promise.all(Array.from({ length: AT_ONCE }, goOn));
   return faults;
-}
-
-function holdNothing(before: Measure, after: Measure): void {
-  assert.equal(after.files, before.files, 'a file descriptor is left open');
-  assert.equal(after.sockets, before.sockets, 'a socket is left open');
-  assert.ok(after.timers <= before.timers, `${after.timers - before.timers} timers are left running`);
-}
-
-/**
- * Memory. Heap and buffers have to be level. What the process has of the system says less: with those level it ends between 200 and 330 MB,
- * after 34,000 exchanges no more than after 12,000, with one arena of the allocator (MALLOC_ARENA_MAX) as with many. It is what was
- * needed at the busiest moment, in pieces that can't be given back; so that is only bounded.
- */
-function holdLevel(halfway: Measure, after: Measure): void {
-  const isLevel = (key: 'heapBytes' | 'externalBytes'): boolean =>
-    after[key] < halfway[key] * 1.1 + 2 * MEGABYTE;
-  assert.ok(isLevel('heapBytes'), 'the heap grows with each exchange');
-  assert.ok(isLevel('externalBytes'), 'buffers are kept of each exchange');
-  assert.ok(
-    after.residentBytes < halfway.residentBytes * 1.2 + 100 * MEGABYTE,
-    'memory grows with each exchange',
-  );
-}
-
-function say({ files, sockets, timers, heapBytes, externalBytes, residentBytes }: Measure): string {
-  const megabytes = (bytes: number): string => `${(bytes / MEGABYTE).toFixed(1)} MB`;
-  return `${files} files, ${sockets} sockets, ${timers} timers, heap ${megabytes(heapBytes)}, external ${megabytes(externalBytes)}, resident ${megabytes(residentBytes)}`;
 }

@@ -1,8 +1,9 @@
 import { createHook } from 'node:async_hooks';
 import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import type { UpstreamProtocol } from '../../src/config/config.ts';
+import type { ListenerTls, UpstreamProtocol } from '../../src/config/config.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
+import { staticTokens } from '../support/sites.ts';
 
 /** The relays under test, in a process of their own: what it holds is theirs. */
 
@@ -13,6 +14,10 @@ export interface RelayPlan {
   /** Longest silence it bears, in ms; 0 for any. */
   readonly limitMs: number;
   readonly protocol?: UpstreamProtocol;
+  /** TLS on its listener. */
+  readonly tls?: ListenerTls;
+  /** The token it adds, where a test looks for it. */
+  readonly token?: string;
 }
 
 /** What is told to this process. */
@@ -73,17 +78,18 @@ const context: Pick<TestContext, 'after'> = {
 
 async function start(plans: readonly RelayPlan[]): Promise<Report> {
   const urls: Record<string, string> = {};
-  for (const { name, upstreamOrigin, limitMs, protocol } of plans) {
+  for (const { name, upstreamOrigin, limitMs, protocol, tls, token } of plans) {
     const timeout = { connectMs: limitMs, headersMs: limitMs, idleMs: limitMs };
     const relay = await startRelay(
       context,
       upstreamOrigin,
-      { timeout },
+      { timeout, ...(token !== undefined && { tokens: staticTokens(token) }) },
       {
         headTimeoutMs: HEAD_TIMEOUT_MS,
         keepAliveMs: KEEP_ALIVE_MS,
         lingerMs: LINGER_MS,
         protocol: protocol ?? 'auto',
+        ...(tls !== undefined && { tls }),
         maxRequests: MAX_REQUESTS,
         maxConnections: MAX_REQUESTS,
       },

@@ -8,6 +8,8 @@ import type { Measure, Order, RelayPlan, Report } from './relay-process.ts';
 export interface RelayUnderTest {
   /** Where each relay listens, by name. */
   readonly urls: Readonly<Record<string, string>>;
+  /** What it wrote to its standard error so far, and how it ended if it has; empty as long as all is well. */
+  complaint(): string;
   measure(): Promise<Measure>;
   /** Measures until no more files, sockets and timers are open than at `before`, or it is clear that some stay. */
   settle(before: Measure): Promise<Measure>;
@@ -45,6 +47,10 @@ export async function startRelayProcess(
   };
   return {
     urls: started.urls,
+    complaint() {
+      const ending = child.signalCode ?? child.exitCode;
+      return ending === null ? said : `the proxy's process ended (${ending}):\n${said}`;
+    },
     measure,
     async settle(before) {
       const startMs = performance.now();

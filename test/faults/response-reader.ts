@@ -25,14 +25,15 @@ export class ResponseReader {
   complaint: string | undefined;
   /** What came behind a 101; undefined without one. */
   opened: string | undefined;
-  readonly #isHead: boolean;
+  readonly #isHead: (index: number) => boolean;
   #head: Head | undefined;
   #text = '';
   /** Bytes of counted content that have come. */
   #skipped = 0;
 
-  constructor(isHead: boolean) {
-    this.#isHead = isHead;
+  /** @param isHead whether HEAD was asked for; where requests differ, by their number */
+  constructor(isHead: boolean | ((index: number) => boolean)) {
+    this.#isHead = typeof isHead === 'boolean' ? () => isHead : isHead;
   }
 
   get hasHead(): boolean {
@@ -90,7 +91,7 @@ export class ResponseReader {
     if (status === 101 && !/^upgrade: websocket\r$/im.test(text))
       this.complaint = 'a 101 that does not switch to WebSocket';
     const details = /error=\S+; details="(\w+)"/.exec(fieldOf('proxy-status') ?? '')?.[1];
-    const isBare = this.#isHead || status === 204 || status === 304;
+    const isBare = this.#isHead(this.responses.length) || status === 204 || status === 304;
     const framing = status === 101 ? 'switched' : isBare ? 'none' : plain;
     return { status, code: details, exchange: fieldOf('x-exchange'), framing };
   }

@@ -57,6 +57,8 @@ test('R4: what is not one host with an optional port is not a host at all', () =
     'localhost@evil.com',
     'localhost:8080:9090',
     'localhost:port',
+    'localhost:65536',
+    '[::1]:99999',
     'localhost, evil.com',
     'localhost evil.com',
     'localhost/evil',

@@ -35,4 +35,6 @@ test('R23: whatever looks like a credential is taken out of a text', () => {
     redactSecrets('a plain sentence about a bearer of news'),
     'a plain sentence about a bearer of news',
   );
+  // A message that was cut short.
+  assert.equal(redactSecrets('x -----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq'), 'x [redacted]');
 });

@@ -6,7 +6,7 @@ import type { Route } from '../../src/relay/site.ts';
 import { ask, connectHttp2 } from '../support/http2-clients.ts';
 import { startProxy } from '../support/proxies.ts';
 import { type RelayOptions, startRelay } from '../support/relays.ts';
-import { corsLimits, staticTokens } from '../support/sites.ts';
+import { corsLimits, rules, staticTokens } from '../support/sites.ts';
 import { closedPort, connectTo, readUntil, startRawUpstream, startUpstream } from '../support/sockets.ts';
 import { send } from '../support/stack.ts';
 
@@ -244,6 +244,31 @@ for (const [version, speak] of Object.entries(VERSIONS)) {
     const answer = await speak(t, url, 'GET', { origin: ORIGIN });
     assert.deepEqual([answer.status, answer.headers['access-control-allow-origin']], [503, ORIGIN]);
     assert.deepEqual(seen, []);
+  });
+
+  test(`R9: a preflight needs no client secret, and a page can read that its request does: ${version}`, async (t) => {
+    const secret = 'a secret of more than sixteen';
+    const { url, seen, tokensAsked } = await start(t, {}, { clientSecret: secret });
+    assert.equal((await speak(t, url, 'OPTIONS', ASK)).status, 204);
+    const stranger = await speak(t, url, 'PUT', { origin: ORIGIN });
+    assert.equal(stranger.status, 401);
+    assert.equal(stranger.headers['access-control-allow-origin'], ORIGIN);
+    assert.match(String(stranger.headers['access-control-expose-headers']), /www-authenticate/i);
+    assert.equal(JSON.parse(stranger.text).error.code, 'client_not_authenticated');
+    assert.deepEqual([seen, tokensAsked()], [[], 0]);
+    const known = await speak(t, url, 'PUT', { origin: ORIGIN, authorization: `Bearer ${secret}` });
+    assert.equal(known.status, 200);
+    assert.deepEqual(seen, [`PUT / ${ORIGIN}`]);
+  });
+
+  test(`a page can read which rule of the route it broke: ${version}`, async (t) => {
+    const { url, seen, tokensAsked } = await start(t, rules({ methods: ['GET'] }));
+    assert.equal((await speak(t, url, 'OPTIONS', ASK)).status, 204);
+    const answer = await speak(t, url, 'PUT', { origin: ORIGIN });
+    assert.equal(JSON.parse(answer.text).error.code, 'method_denied');
+    assert.equal(answer.headers['access-control-allow-origin'], ORIGIN);
+    assert.match(String(answer.headers['access-control-expose-headers']), /allow/i);
+    assert.deepEqual([seen, tokensAsked()], [[], 0]);
   });
 
   test(`a page of gRPC-Web can read a status, the upstream’s and the proxy’s: ${version}`, async (t) => {

@@ -75,6 +75,18 @@ test('a sink that is full is given no more until it asks, remembered pieces incl
   assert.deepEqual(second.events, ['a', 'b', 'c', 'd', 'end X-T,1']);
 });
 
+test('a body that was over before anybody opened it is given all the same', async () => {
+  const { stream, body } = start();
+  stream.end();
+  stream.resume();
+  await settle();
+  assert.equal(stream.readableEnded, true);
+  const { sink, events } = collect();
+  body.open(sink);
+  await settle();
+  assert.deepEqual(events, ['end X-T,1']);
+});
+
 test('a large body, and one to be forgotten, is not whole any more and goes on where it was', async () => {
   const large = start();
   const sink = collect();

@@ -176,7 +176,10 @@ test('headers with an underscore that stand for nothing reserved go on', () => {
 
 test('R30: a Transfer-Encoding other than exactly chunked is refused, and any on HTTP/1.0', () => {
   const framing = (lines: string[], minor = 1) => framingOf(readRequestFacts(lines), minor);
-  assert.equal(framing(['Transfer-Encoding', 'Chunked ']), 'chunked');
+  assert.equal(framing(['Transfer-Encoding', 'Chunked']), 'chunked');
+  for (const coding of ['\u00a0chunked', 'chunked\u00a0', '\ufeffchunked', '']) {
+    assert.throws(() => framing(['Transfer-Encoding', coding]), { code: 'transfer_coding_not_supported' });
+  }
   assert.throws(() => framing(['Transfer-Encoding', 'gzip, chunked']), {
     code: 'transfer_coding_not_supported',
   });

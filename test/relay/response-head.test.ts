@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toClientHead } from '../../src/relay/response-head.ts';
+import { toTrailers } from '../../src/relay/trailers.ts';
 
 test('R26: hop-by-hop headers and those Connection names don’t come back', () => {
   const head = toClientHead(
@@ -59,4 +60,15 @@ test('R23: a response header that gives the token back is dropped', () => {
   const head = toClientHead(['X-Echo', 'was: Bearer s3cret!', 'X-Ok', 'Bearer s3cre'], 200, 's3cret');
   assert.deepEqual(head.lines, ['X-Ok', 'Bearer s3cre']);
   assert.deepEqual(head.leaked, ['X-Echo']);
+});
+
+test('R23: nor does a field named after the token come back, a trailer announced by it, or a URL that puts it together', () => {
+  const token = 's3cret';
+  const raw = ['X-s3cret', '1', 'Trailer', 's3cret', 'Location', '/s3c\tret', 'X-Ok', '1'];
+  const head = toClientHead(raw, 200, token, (name, value) =>
+    name === 'location' ? value.replace('\t', '') : value,
+  );
+  assert.deepEqual(head.lines, ['X-Ok', '1']);
+  assert.deepEqual(head.leaked, ['the name of a field', 'Trailer', 'Location']);
+  assert.deepEqual(toTrailers(['X-s3cret', '1', 'X-Ok', '1'], token), ['X-Ok', '1']);
 });

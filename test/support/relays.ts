@@ -10,8 +10,8 @@ import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
-import type { Route } from '../../src/relay/site.ts';
-import { createOpenSockets } from '../../src/relay/upstream/open-sockets.ts';
+import type { Route, Site } from '../../src/relay/site.ts';
+import { createOpenSockets, type OpenSockets } from '../../src/relay/upstream/open-sockets.ts';
 import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly keepAliveMs?: number;
   readonly lingerMs?: number;
   readonly protocol?: UpstreamProtocol;
+  /** Where the routes' WebSockets are to be found, to take leave of them. */
+  readonly openSockets?: OpenSockets;
   /** What the exchanges know of time; the machine's if left out. */
   readonly clock?: Pick<Clock, 'now'>;
   /** What clients have to know; none if left out. */
@@ -52,22 +54,41 @@ export async function startRelay(
   change: Partial<Route> = {},
   options: RelayOptions = {},
 ): Promise<Relay> {
+  const { protocol, openSockets = createOpenSockets() } = options;
+  const connected = connectedRoute(t, upstreamOrigin, change, protocol, openSockets);
+  return startSite(t, site(connected), { ...options, openSockets });
+}
+
+/** A route at `/` that can send; what it keeps open is closed after the test. */
+export function connectedRoute(
+  t: Pick<TestContext, 'after'>,
+  upstreamOrigin: string,
+  change: Partial<Route> = {},
+  protocol: UpstreamProtocol = 'auto',
+  openSockets: OpenSockets = createOpenSockets(),
+): Route {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
   const upstream = { origin: upstreamOrigin, connectTimeoutMs };
-  const transport = createTransport({ ...upstream, protocol: options.protocol ?? 'auto' });
-  const openSockets = createOpenSockets();
+  const transport = createTransport({ ...upstream, protocol });
+  t.after(() => transport.destroy());
   const upgrades = createUpgradeCarrier({ ...upstream, openSockets });
-  const { clock = systemClock } = options;
   const upstreamHost = new URL(upstreamOrigin).host;
-  const compiled = {
-    ...site(route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change })),
-    listeners: [{ clientSecret: toSecret(options.clientSecret) }],
-  };
+  return route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change });
+}
+
+/** A listener for a site, whatever its routes. */
+export async function startSite(
+  t: Pick<TestContext, 'after'>,
+  compiled: Site,
+  options: RelayOptions = {},
+): Promise<Relay> {
+  const { clock = systemClock } = options;
+  const inForce = { ...compiled, listeners: [{ clientSecret: toSecret(options.clientSecret) }] };
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
   let isDraining = false;
   const context: ExchangeContext = {
-    site: () => compiled,
+    site: () => inForce,
     observer: {
       onExchange(record) {
         records.push(record);
@@ -85,16 +106,13 @@ export async function startRelay(
     {
       context,
       maxConnections: options.maxConnections ?? 1_000,
-      leaveOpenSockets: () => openSockets.leaveAll(),
+      leaveOpenSockets: () => options.openSockets?.leaveAll() ?? 0,
       ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
       ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
       ...(options.lingerMs && { lingerMs: options.lingerMs }),
     },
   );
-  t.after(async () => {
-    await listener.close(0);
-    transport.destroy();
-  });
+  t.after(() => listener.close(0));
   const [bound] = listener.addresses;
   return {
     url: bound === undefined ? '' : toListenerUrl(bound.address, bound.isTls),

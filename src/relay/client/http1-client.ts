@@ -7,6 +7,7 @@ import type { FieldLines } from '../field-lines.ts';
 import { type BodyLimit, type RequestBody, StreamedBody } from '../request-body.ts';
 import { toTrailers } from '../trailers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
+import { isLast, makeLast } from './pipeline.ts';
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
@@ -90,7 +91,7 @@ export class Http1Client implements Client {
 
   sendHead({ status, reason, lines, contentLength }: ClientResponseHead): void {
     const response = this.#response;
-    if (this.#isDraining()) response.shouldKeepAlive = false;
+    if (this.#isDraining() || isLast(this.#request)) response.shouldKeepAlive = false;
     const isInChunks = this.head.method !== 'HEAD' && this.head.httpMinor > 0;
     const fitting = isInChunks ? lines : withoutTrailer(lines);
     response.writeHead(status, reason === '' ? STATUS_CODES[status] : reason, fitting);
@@ -128,8 +129,9 @@ export class Http1Client implements Client {
     this.#linger();
   }
 
-  sendAnswer({ status, reason, lines, body }: Answer): void {
-    if (this.#isDraining()) this.#response.shouldKeepAlive = false;
+  sendAnswer({ status, reason, lines, body, isLast: endsConnection = false }: Answer): void {
+    if (endsConnection) makeLast(this.#request);
+    if (this.#isDraining() || isLast(this.#request)) this.#response.shouldKeepAlive = false;
     // With its reason, as Node keeps one that it refused before.
     this.#response.writeHead(status, reason ?? STATUS_CODES[status], lines);
     this.#response.end(body);

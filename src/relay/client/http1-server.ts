@@ -13,6 +13,7 @@ import { MAX_HEAD_BYTES } from '../admission.ts';
 import { toErrorAnswer, toRawResponse } from '../answers.ts';
 import { nextRequestId } from '../exchange.ts';
 import { sendLastWords } from './last-words.ts';
+import { awaitTurn, isPastLast, makeLast, responseOn } from './pipeline.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { handleUpgrades, shouldUpgrade, type UpgradeHandler } from './upgrades.ts';
 
@@ -55,13 +56,19 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     // TCP's own probes find clients that vanished without a word.
     keepAlive: true,
     keepAliveInitialDelay: PROBE_DELAY_MS,
-    requireHostHeader: true,
+    // The gate asks for it, and says so in an answer of ours.
+    requireHostHeader: false,
     // A request without a body is no stream for anybody here; where Node knows the option it then makes none.
     optimizeEmptyRequests: true,
     shouldUpgradeCallback: shouldUpgrade,
   };
+  const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    if (!keepsAlive(request)) makeLast(request);
+    if (isPastLast(request)) request.resume();
+    else handle(request, response, expectsContinue);
+  };
   const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
-    handle(request, response, false);
+    serve(request, response, false);
   const server =
     tls === undefined
       ? createServer(settings, onRequest)
@@ -72,12 +79,15 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
   // Zero means none are dropped in silence; `decide` counts.
   server.maxHeadersCount = 0;
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
-    handle(request, response, true),
+    serve(request, response, true),
   );
   server.on('checkExpectation', onRequest);
   handleUpgrades(server, handleUpgrade);
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'), lingerMs);
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    if (isPastLast(request)) return;
+    awaitTurn(socket, () =>
+      refuseConnection(socket, new ProxyError('method_not_allowed', 'CONNECT is not relayed.'), lingerMs),
+    );
   });
   // Node takes these for faults in HTTP, but without TLS there is nobody to tell.
   server.removeAllListeners('tlsClientError');
@@ -86,6 +96,11 @@ export function createHttp1Server(options: Http1ServerOptions): Server {
     onClientError(error, socket, lingerMs),
   );
   return server;
+}
+
+/** Whether HTTP/1.0 may go on after a request (RFC 9112, section 9.3). Node also heeds `Proxy-Connection`, which says nothing (appendix C.2.2). */
+function keepsAlive({ httpVersionMinor, headers }: IncomingMessage): boolean {
+  return httpVersionMinor > 0 || /(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)/i.test(headers.connection ?? '');
 }
 
 /**
@@ -103,7 +118,7 @@ export function toHeadTimeout(): ProxyError {
 }
 
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex, lingerMs: number): void {
-  const response = toResponse(socket);
+  const response = responseOn(socket);
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
   } else if (response?.req.complete === true) {
@@ -134,11 +149,6 @@ function isReading(socket: Duplex): boolean {
 
 /** Connections that are refused once the responses before are sent. */
 const refusing = new WeakSet<Duplex>();
-
-/** The response under way on a connection. */
-function toResponse(socket: Duplex): ServerResponse | undefined {
-  return (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage ?? undefined;
-}
 
 function toParseError(error: NodeJS.ErrnoException): ProxyError {
   switch (error.code) {

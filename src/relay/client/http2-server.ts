@@ -55,6 +55,8 @@ export function createHttp2Endpoint({
 }: Http2ServerOptions): Http2Endpoint {
   const connections = new Map<Http2Session, Connection>();
   let isDraining = false;
+  /** The connection whose session is being made. */
+  let arriving: Socket | undefined;
   const server: Http2Server = createServer({
     settings: {
       maxConcurrentStreams: MAX_STREAMS,
@@ -71,7 +73,13 @@ export function createHttp2Endpoint({
     streamResetRate: 20,
   });
   server.on('session', (session: ServerHttp2Session) => {
-    const connection = { hadRequest: false, idleSinceMs: performance.now(), streams: 0 };
+    const connection = {
+      socket: arriving,
+      hadRequest: false,
+      idleSinceMs: performance.now(),
+      streams: 0,
+      isLost: false,
+    };
     connections.set(session, connection);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on('error', () => {});
@@ -88,7 +96,8 @@ export function createHttp2Endpoint({
     () => {
       const nowMs = performance.now();
       for (const [session, connection] of connections) {
-        if (connection.streams > 0) continue;
+        if (session.destroyed) closeLost(connection);
+        if (session.destroyed || connection.streams > 0) continue;
         const limitMs = connection.hadRequest ? keepAliveMs : headTimeoutMs;
         if (nowMs - connection.idleSinceMs >= limitMs) closeIdle(session);
       }
@@ -101,7 +110,9 @@ export function createHttp2Endpoint({
     serve(socket) {
       // A server for HTTP/1.1 lets its clients close their side and wait; in HTTP/2 that is the end, of all streams (R41).
       socket.allowHalfOpen = false;
+      arriving = socket;
       server.emit('connection', socket);
+      arriving = undefined;
     },
     drain() {
       isDraining = true;
@@ -123,9 +134,12 @@ export function refuseHttp2(socket: Socket, lingerMs: number): void {
 }
 
 interface Connection {
+  readonly socket: Socket | undefined;
   hadRequest: boolean;
   idleSinceMs: number;
   streams: number;
+  /** Its session was over at the look before. */
+  isLost: boolean;
 }
 
 function count(connection: Connection, stream: ServerHttp2Stream): void {
@@ -135,6 +149,15 @@ function count(connection: Connection, stream: ServerHttp2Stream): void {
     connection.streams -= 1;
     connection.idleSinceMs = performance.now();
   });
+}
+
+/**
+ * A session that is destroyed closes its connection once its last frames are written. Over TLS to a client that reset, Node waits for
+ * that for ever, and the connection would keep its place: what is still there at the second look is closed.
+ */
+function closeLost(connection: Connection): void {
+  if (connection.isLost) connection.socket?.destroy();
+  connection.isLost = true;
 }
 
 /** Says goodbye first; whoever doesn't answer that in time is cut off by the next look. */

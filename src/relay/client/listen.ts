@@ -265,7 +265,10 @@ function createDoor(
       if (isHttp2) refuseHttp2(socket, lingerMs);
       else refuseConnection(socket, toSurplus(connections), lingerMs);
     } else if (isHttp2) http2.serve(socket);
-    else serveByOpening(socket, serveHttp1);
+    else {
+      limitFarewell(socket, keepAliveMs);
+      serveByOpening(socket, serveHttp1);
+    }
   };
   const serveClear = (socket: Socket, serveHttp1: Serve): void => {
     if (admit(socket)) serveByOpening(socket, serveHttp1);
@@ -321,6 +324,18 @@ function createDoor(
       });
     },
   };
+}
+
+/**
+ * Closes a connection that both sides have ended once nothing more of what is left to be sent has been taken for so long. Over TLS Node
+ * may never hear that a client was reset which had ended its side before, and the connection would keep its place.
+ */
+function limitFarewell(socket: Socket, limitMs: number): void {
+  socket.on('end', () => {
+    setImmediate(() => {
+      if (socket.writableEnded) socket.setTimeout(limitMs, () => socket.destroy());
+    });
+  });
 }
 
 type Serve = (socket: Socket) => void;

@@ -5,12 +5,22 @@ import { toErrorAnswer } from '../answers.ts';
 import { nextRequestId } from '../exchange.ts';
 import { framingOf, readRequestFacts, upgradeOf } from '../request-head.ts';
 import { sendLastWords } from './last-words.ts';
+import { awaitTurn, isPastLast, makeLast, responseOn } from './pipeline.ts';
 
 /** Milliseconds a client gets to take the last answer before the connection is closed over what it still sends. */
 const LINGER_MS = 1_000;
 
-/** Whether a request is for us to switch; any other with an `Upgrade` is to be served as if it had none (R46). */
+/**
+ * Whether a request is for us to switch; any other with an `Upgrade` is served as if it had none (R46), but as the last on its connection: Node
+ * drops what it has read behind it, and would take what comes then for the beginning of a request, be it from the midst of one.
+ */
 export function shouldUpgrade(request: IncomingMessage): boolean {
+  const isHandshake = isForUs(request);
+  if (!isHandshake) makeLast(request);
+  return isHandshake;
+}
+
+function isForUs(request: IncomingMessage): boolean {
   try {
     const facts = readRequestFacts(request.rawHeaders);
     return upgradeOf(request.method ?? '', request.httpVersionMinor, facts) !== undefined;
@@ -36,19 +46,17 @@ export function handleUpgrades(server: Server, handle: UpgradeHandler): void {
     const { socket } = request;
     // Whoever has said all it has to say may still be told something.
     socket.allowHalfOpen = true;
-    // Node has taken its listeners off. After an error comes 'close', which is listened to.
-    socket.on('error', () => {});
-    socket.on('drain', () => messageOn(socket)?.emit('drain'));
     // What a client sends ahead of the answer is for the next protocol; it may be waiting for other answers still.
     if (head.length > 0) socket.unshift(head);
-    onceFree(socket, () => serve(request, handle));
+    awaitTurn(socket, () => serve(request, handle));
   });
 }
 
 function serve(request: IncomingMessage, handle: UpgradeHandler): void {
   const { socket } = request;
-  if (socket.readableEnded) socket.destroySoon();
-  if (socket.destroyed || socket.readableEnded) return;
+  const isUnwanted = socket.readableEnded || isPastLast(request);
+  if (isUnwanted) socket.destroySoon();
+  if (socket.destroyed || isUnwanted) return;
   // The response before may have left one for the next request.
   socket.setTimeout(0);
   const response = new ServerResponse(request);
@@ -57,14 +65,14 @@ function serve(request: IncomingMessage, handle: UpgradeHandler): void {
   // As for any request: a client that closes its side before it has its answer is not waiting for one. (Node 22 also
   // shows a reset that comes right behind the handshake as an end.)
   socket.on('end', () => {
-    if (messageOn(socket) === response && !response.writableEnded) socket.destroy();
+    if (responseOn(socket) === response && !response.writableEnded) socket.destroy();
   });
   response.on('finish', () => {
     response.detachSocket(socket);
     sendLastWords(socket, '', LINGER_MS);
   });
   // Before Node 22.21 every request with an `Upgrade` comes here, and its body as if it were the next protocol.
-  if (!shouldUpgrade(request) && hasBody(request)) refuseBody(response);
+  if (!isForUs(request) && hasBody(request)) refuseBody(response);
   else handle(request, response, socket, readAhead(socket, response));
 }
 
@@ -93,18 +101,6 @@ function readAhead(socket: Socket, response: ServerResponse): () => void {
     socket.off('data', onData).pause();
     if (bytes > 0) socket.unshift(Buffer.concat(ahead));
   };
-}
-
-function messageOn(socket: Socket): ServerResponse | undefined {
-  const { _httpMessage: message } = socket as Socket & { _httpMessage?: ServerResponse | null };
-  return message ?? undefined;
-}
-
-/** Once the requests before this one have their responses: a client may have sent it along with them. */
-function onceFree(socket: Socket, run: () => void): void {
-  const message = messageOn(socket);
-  if (message === undefined) run();
-  else message.once('close', () => onceFree(socket, run));
 }
 
 function hasBody(request: IncomingMessage): boolean {

@@ -71,6 +71,8 @@ export class Http2Connection implements Road {
   #lastStreamId = Number.POSITIVE_INFINITY;
   /** Milliseconds without a request, as counted by `tick`. */
   #idleMs = 0;
+  /** Milliseconds in which nobody waited for what is still open on it, as counted by `tick`. */
+  #abandonedMs = 0;
 
   constructor(options: Http2ConnectionOptions) {
     this.#options = options;
@@ -142,13 +144,30 @@ export class Http2Connection implements Road {
   tick(passedMs: number): void {
     if (this.#session === undefined) return;
     if (this.#carriers.size === 0) {
+      this.#abandonedMs = 0;
       this.#idleMs += passedMs;
-      if (this.#idleMs >= this.#options.keepAliveMs) this.#leave();
+      if (this.#session.destroyed || this.#idleMs >= this.#options.keepAliveMs) this.#leave();
       return;
     }
     for (const carrier of [...this.#carriers]) carrier.tick(passedMs);
+    if (this.#isAbandoned(passedMs)) {
+      const cause = new ConnectionError('CONNECTION_CLOSED', 'its streams do not close');
+      this.close(cause);
+      for (const carrier of [...this.#carriers]) carrier.fail(cause, 'unknown');
+      return;
+    }
     if (this.#watch?.tick(passedMs) === 'dead')
       this.close(new ConnectionError('CONNECTION_CLOSED', 'the upstream does not answer a PING'));
+  }
+
+  /**
+   * Whether all its requests were given up a while ago, or its session was, and streams are open nonetheless. After a GOAWAY and a frame
+   * that breaks the rules Node neither closes them nor sees that the upstream has left; such a connection would stay for ever.
+   */
+  #isAbandoned(passedMs: number): boolean {
+    const isWanted = !this.session.destroyed && [...this.#carriers].some(({ isOver }) => !isOver);
+    this.#abandonedMs = isWanted ? 0 : this.#abandonedMs + passedMs;
+    return this.#abandonedMs >= FAREWELL_MS;
   }
 
   depart(): Departure {

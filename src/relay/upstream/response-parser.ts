@@ -1,4 +1,4 @@
-import { joinValues, rememberByName } from '../field-lines.ts';
+import { joinValues, rememberByName, trim } from '../field-lines.ts';
 
 /** What a parser tells, in this order: `onInterim` any number of times, `onHead` once, `onBody` any number of times, `onComplete`. */
 export interface ResponseSink {
@@ -320,26 +320,13 @@ export class ResponseParser {
   }
 }
 
-/** The text between two places without the white space around it (OWS, RFC 9110, section 5.6.3). */
-function trim(text: string, begin: number, end: number): string {
-  let first = begin;
-  let last = end;
-  while (first < last && isSpace(text.charCodeAt(first))) first += 1;
-  while (last > first && isSpace(text.charCodeAt(last - 1))) last -= 1;
-  return text.slice(first, last);
-}
-
-function isSpace(character: number): boolean {
-  return character === 0x20 || character === 0x09;
-}
-
 /** RFC 9112, section 9.3. */
 function keepsAlive(isVersion11: boolean, connection: string | undefined): boolean {
   if (connection === undefined) return isVersion11;
   const options = connection
     .toLowerCase()
     .split(',')
-    .map((option) => option.trim());
+    .map((option) => trim(option));
   return !options.includes('close') && (isVersion11 || options.includes('keep-alive'));
 }
 
