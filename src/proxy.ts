@@ -21,6 +21,7 @@ import { type RouteSummary, summarize } from './route-summary.ts';
 import { makeSignInLink } from './sign-in-link.ts';
 import { createSiteLoader, type LoadedSite, type SiteLoader } from './site-loader.ts';
 import { createStateEndpoints, type StateSources } from './state-endpoints.ts';
+import { askUpstreams, type UpstreamAnswer } from './upstream-answers.ts';
 
 export type { RouteSummary } from './route-summary.ts';
 
@@ -61,6 +62,8 @@ export interface RunningProxy {
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
   readonly ready: Promise<void>;
+  /** Asks the upstream of each route whether it is there, with its token, for at most `timeoutMs`. Never rejects. */
+  askUpstreams(timeoutMs: number): Promise<readonly UpstreamAnswer[]>;
   /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
   signInLink(): string | undefined;
   /**
@@ -172,6 +175,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       return state.loaded.warnings;
     },
     ready,
+    askUpstreams: (timeoutMs) => askUpstreams(state.loaded.compiled, { clock, timeoutMs }),
     signInLink: () => findSignInLink(listener, state.loaded, clock.now().wallMs),
     reload,
     close(deadlineMs = DRAIN_MS, delayMs = 0) {

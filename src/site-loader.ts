@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts';
 import { compileRoute } from './compile-route.ts';
 import { isUnixAddress } from './config/address.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
+import type { Emulator } from './emulator/emulator.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate } from './gate/gate.ts';
@@ -28,6 +29,8 @@ export interface LoadedSite {
   /** The same routes, as the site has them. */
   readonly compiled: readonly Route[];
   readonly warnings: readonly ConfigWarning[];
+  /** That its routes lead to, if any does. */
+  readonly emulator: Emulator | undefined;
   /** Of each listener, in the order of the configuration. */
   readonly secrets: readonly (ClientSecret | undefined)[];
   /** Resolves once a token was asked for each route. Never rejects. */
@@ -109,17 +112,17 @@ export function createSiteLoader(options: SiteLoaderOptions): SiteLoader {
   return {
     async load(config) {
       const secrets = await compileSecrets(config);
-      const { routes, warnings } = await assemble({ config, cache, clock, env, kept });
+      const { routes, warnings, emulator } = await assemble({ config, cache, clock, env, kept });
       const compiled = routes.map(compile);
       const site = toSite(config, compiled, secrets);
       const sources = findSources(routes);
       const mintAll = async (): Promise<void> => {
         await Promise.allSettled([...sources].map((tokens) => tokens.obtain()));
       };
-      return { config, site, routes, compiled, warnings, secrets, mintAll };
+      return { config, site, routes, compiled, warnings, emulator, secrets, mintAll };
     },
     transports: () => [...carriers.values()].map(({ transport }) => transport),
-    keepOnly({ routes, compiled }) {
+    keepOnly({ routes, compiled, emulator }) {
       const used = new Set(compiled.map(({ transport }) => transport));
       for (const [key, { transport }] of carriers) {
         if (used.has(transport)) continue;
@@ -131,6 +134,7 @@ export function createSiteLoader(options: SiteLoaderOptions): SiteLoader {
       cache.keepOnly(findSources(routes));
       kept.keepOnly(
         new Set(routes.flatMap(({ credential }) => (credential === undefined ? [] : [credential]))),
+        emulator,
       );
     },
     async close() {

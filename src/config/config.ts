@@ -224,7 +224,17 @@ export type UpstreamConfig =
   /** `origin` is `https://host[:port]` (or `http:` on loopback); `basePath` is `/` or `/a/b` without a trailing slash. */
   | { readonly kind: 'url'; readonly origin: string; readonly basePath: string }
   /** One of the embedded private services. */
-  | { readonly kind: 'emulator'; readonly service: string; readonly basePath: string };
+  | { readonly kind: 'emulator'; readonly service: string; readonly basePath: string }
+  /** Answers in place of the service at `origin`, where nothing is sent. Never written down: `--emulate` and `--local` make it. */
+  | StandInUpstream;
+
+export interface StandInUpstream {
+  readonly kind: 'stand-in';
+  readonly origin: string;
+  readonly basePath: string;
+  /** Origin of the user's own server behind the emulated front end; undefined: what reached it comes back. */
+  readonly local: string | undefined;
+}
 
 export type TokenConfig =
   /** An ID token. `audience` undefined: inferred from the upstream. */

@@ -227,7 +227,9 @@ type VariableName = (typeof VARIABLES)[number];
 /** Variables that look like ours but are not, each with the one that was probably meant. */
 export function findMistypedVariables(env: Env): readonly (readonly [given: string, meant: string])[] {
   return Object.keys(env).flatMap((name) => {
-    if (!name.startsWith('GBP_') || VARIABLES.some((known) => known === name)) return [];
+    // What `exec` tells its command is ours, too, and read by nobody here.
+    const isOurs = VARIABLES.some((known) => known === name) || /^GBP_URL(?:_|$)/.test(name);
+    if (!name.startsWith('GBP_') || isOurs) return [];
     const meant = nearest(name, VARIABLES);
     return meant === undefined ? [] : [[name, meant]];
   });
