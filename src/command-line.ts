@@ -439,7 +439,7 @@ function withConfigFlags<T>(y: Argv<T>) {
     .option('admin-token-file', {
       type: 'string',
       requiresArg: true,
-      describe: 'write a token there, for POST /quit on the admin port',
+      describe: 'write a token there, for POST /quit and /reload on the admin port',
     })
     .option('ca-file', CA_FILE)
     .option('client-secret', {
