@@ -687,7 +687,7 @@ function withConfigFlags<T>(y: Argv<T>) {
     .option('admin-token-file', {
       type: 'string',
       requiresArg: true,
-      describe: 'token for its POST /quit',
+      describe: 'token: POST /quit, /reload',
     })
     .option('ca-file', CA_FILE)
     .option('log-format', {
