@@ -184,27 +184,26 @@ function createParser({ own, command, io, end }: CommandLine) {
           })
           .option('watch', {
             type: 'boolean',
-            default: true,
-            describe: 'reload when a file of the configuration changes; --no-watch leaves that to SIGHUP',
+            describe: 'reload on change; or --no-watch',
           })
           .option('drain-timeout', {
             type: 'string',
             requiresArg: true,
-            describe: 'at the end requests under way have this long; 10s if left out',
+            describe: 'for requests at the end; 10s',
           })
           .option('drain-delay', {
             type: 'string',
             requiresArg: true,
-            describe: 'before that /readyz says 503 this long, and requests are taken',
+            describe: 'first /readyz says 503 this long',
           })
           .option('max-lifetime', {
             type: 'string',
             requiresArg: true,
-            describe: 'end by itself after this long, such as 55m',
+            describe: 'end by itself after, such as 55m',
           })
           .option('exit-zero-on-sigterm', {
             type: 'boolean',
-            describe: 'exit code 0 after SIGTERM, not 143',
+            describe: 'exit code 0, not 143',
           })
           .example('$0', 'run proxy.yaml of this folder')
           .example('$0 https://orders-abc-an.a.run.app', 'one service, no file')
@@ -687,7 +686,7 @@ function withConfigFlags<T>(y: Argv<T>) {
     .option('admin-token-file', {
       type: 'string',
       requiresArg: true,
-      describe: 'token: POST /quit, /reload',
+      describe: 'token for POST /quit, /reload',
     })
     .option('ca-file', CA_FILE)
     .option('log-format', {

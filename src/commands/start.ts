@@ -25,7 +25,7 @@ export interface StartOptions extends StandInOptions {
   readonly quiet: boolean;
   readonly lifetime?: LifetimeFlags;
   /** Read the configuration again when a file of it changes; so it is if left out. */
-  readonly watch?: boolean;
+  readonly watch?: boolean | undefined;
 }
 
 /**

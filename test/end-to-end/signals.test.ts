@@ -130,3 +130,24 @@ test('R66: SIGHUP and POST /reload read the file again; what is wrong is said, a
   await cli.seen('Reloaded (POST /reload): route /closed changed (methods).');
   assert.equal((await cli.stop()).code, 0);
 });
+
+test('R66: what stands in at the start stands in for what is read again, and the port file stays', {
+  skip,
+}, async (t) => {
+  const { cli, url, cwd, write } = await setScene(t, ['--no-watch', '--emulate', '--port-file', 'port']);
+  const toYaml = (path: string): string =>
+    `routes: [{ path: /same, upstream: "https://same.a.run.app" }, { path: ${path}, upstream: "https://other.a.run.app" }]`;
+  for (const path of ['/one', '/two']) {
+    await write(toYaml(path));
+    cli.child.kill('SIGHUP');
+    await cli.seen(`route ${path} added`);
+    for (const target of ['/same', path]) {
+      const { status, text } = await send(url, target);
+      assert.equal(status, 200, text);
+      assert.match(text, /SIGNATURE_REMOVED_BY_GOOGLE/);
+    }
+  }
+  assert.equal(await readFile(join(cwd, 'port'), 'utf8'), `${new URL(url).port}\n`);
+  assert.equal((await cli.stop()).code, 0);
+  await assert.rejects(readFile(join(cwd, 'port')), { code: 'ENOENT' });
+});
