@@ -463,7 +463,12 @@ function createParser({ own, command, io, end }: CommandLine) {
         const { runExport } = await import('./commands/export.ts');
         const { json, strict, metadataAddress, caBundle, output } = argv;
         const options = { json, strict, metadataAddress, caBundle, output };
-        end(await runExport({ flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options }, io));
+        end(
+          await runExport(
+            { flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options },
+            await withDotenv(argv, io),
+          ),
+        );
       },
     )
     .command(
@@ -570,6 +575,8 @@ const RARE_FLAGS = [
   'ca-file',
   'client-secret',
   'allow-unauthenticated-clients',
+  'log-format',
+  'log-level',
   'emulate',
   'local',
   'json-ready',
@@ -692,7 +699,7 @@ function withConfigFlags<T>(y: Argv<T>) {
     .option('log-format', {
       type: 'string',
       requiresArg: true,
-      describe: 'json, pretty, or google (Cloud Logging)',
+      describe: 'json, pretty, or google',
     })
     .option('log-level', { type: 'string', requiresArg: true, describe: 'info, warn or error' })
     .option('client-secret', {
