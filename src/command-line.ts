@@ -575,8 +575,6 @@ const RARE_FLAGS = [
   'ca-file',
   'client-secret',
   'allow-unauthenticated-clients',
-  'log-format',
-  'log-level',
   'emulate',
   'local',
   'json-ready',
