@@ -3,8 +3,8 @@ import { listSecretVariables } from './auth/credentials/child-environment.ts';
 import type { TokenCache } from './auth/token-cache.ts';
 import type { Credential, GoogleEndpoints, TokenRequest, TokenSource } from './auth/token-source.ts';
 import type { Clock } from './clock.ts';
-import type { Config, ConfigWarning, RouteConfig } from './config/config.ts';
-import type { Emulator } from './emulator/emulator.ts';
+import type { Config, ConfigWarning, RouteConfig, TokenConfig } from './config/config.ts';
+import type { Emulator, StandIn, StandInGuard } from './emulator/emulator.ts';
 import { ProxyError } from './errors.ts';
 import { checkForwardProxies } from './forward-proxy.ts';
 import { createKeptParts, type KeptParts } from './kept-parts.ts';
@@ -52,10 +52,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const { config, cache, clock, env, kept = createKeptParts(clock) } = options;
   if (config.caFile !== undefined) await trustCertificates(config.caFile);
   checkForwardProxies(findTargets(config), env);
-  const services = config.routes.flatMap(({ upstream }) =>
-    upstream.kind === 'emulator' ? [upstream.service] : [],
-  );
-  const emulator = services.length === 0 ? undefined : await kept.startEmulator(services);
+  const emulator = await startEmulator(config, kept);
   const { tokenTimeoutMs: timeoutMs, universeDomain } = config.google;
   // The programs that credentials run have no use for what clients have to know.
   const secretVariables = listSecretVariables(config.listen);
@@ -63,13 +60,15 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
   const real = kept.createCredentials(config.credentials, { ...common, endpoints: {} });
   const emulated =
     emulator && kept.createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
+  const standIn =
+    emulator && kept.createCredentials(STAND_IN, { ...common, endpoints: toEndpoints(emulator) });
 
   const warnings: ConfigWarning[] = [...config.warnings];
   const routes = config.routes.map((route): AssembledRoute => {
     const { upstream } = route;
-    const isEmulated = upstream.kind === 'emulator';
-    const origin = isEmulated ? serviceUrl(emulator, upstream.service) : upstream.origin;
-    const credential = (isEmulated ? emulated : real)?.[route.credentials];
+    const origin = findOrigin(route, emulator);
+    const named = (upstream.kind === 'url' ? real : emulated)?.[route.credentials];
+    const credential = upstream.kind === 'stand-in' && named?.kind !== 'none' ? standIn?.default : named;
     if (credential === undefined) {
       throw new ProxyError(
         'config_invalid',
@@ -80,7 +79,8 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
       credential.kind === 'none'
         ? undefined
         : toTokenRequest(route, origin, (warning) => warnings.push(warning));
-    const spareHeader = findSpareHeader(origin, request, isEmulated);
+    const known = upstream.kind === 'stand-in' ? upstream.origin : origin;
+    const spareHeader = findSpareHeader(known, request, upstream.kind === 'emulator');
     const found = { config: route, origin, spareHeader };
     if (request === undefined) return { ...found, credential: undefined, request, tokens: undefined };
     return { ...found, credential, request, tokens: cache.source(credential, request, timeoutMs) };
@@ -130,6 +130,45 @@ export function findSpareHeader(
 function findTargets({ routes, google }: Config): readonly URL[] {
   const origins = routes.flatMap(({ upstream }) => (upstream.kind === 'url' ? [upstream.origin] : []));
   return [...origins, `https://oauth2.${google.universeDomain}`].map((origin) => new URL(origin));
+}
+
+/** Who calls stand-ins: keys, logins and accounts that only the real Google knows are of no use there. */
+const STAND_IN = { default: { kind: 'adc' } } as const;
+
+/** With the services that routes name; undefined where none does. */
+async function startEmulator({ routes }: Config, kept: KeptParts): Promise<Emulator | undefined> {
+  const services = routes.flatMap(({ upstream }) => (upstream.kind === 'emulator' ? [upstream.service] : []));
+  const standIns = routes.flatMap(toStandIn);
+  if (services.length + standIns.length === 0) return undefined;
+  return kept.startEmulator(services, standIns);
+}
+
+function toStandIn({ name, token, upstream }: RouteConfig): readonly StandIn[] {
+  if (upstream.kind !== 'stand-in') return [];
+  return [{ name, url: upstream.origin, guard: toGuard(token, upstream.origin), local: upstream.local }];
+}
+
+function toGuard(token: TokenConfig, origin: string): StandInGuard {
+  switch (token.kind) {
+    case 'id': {
+      const { audience = origin } = token;
+      return isOAuthClientId(audience) ? { kind: 'iap', clientId: audience } : { kind: 'id', audience };
+    }
+    case 'jwt':
+      return { kind: 'iap', clientId: '' };
+    case 'access':
+      return { kind: 'access' };
+    case 'none':
+      return { kind: 'open' };
+  }
+}
+
+function findOrigin({ name, upstream }: RouteConfig, emulator: Emulator | undefined): string {
+  if (upstream.kind === 'url') return upstream.origin;
+  if (upstream.kind === 'emulator') return serviceUrl(emulator, upstream.service);
+  const origin = emulator?.standIns.get(name);
+  if (origin === undefined) throw new ProxyError('config_invalid', `Nothing stands in for route ${name}.`);
+  return origin;
 }
 
 function serviceUrl(emulator: Emulator | undefined, service: string): string {

@@ -1,14 +1,29 @@
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import yargs, { type Argv } from 'yargs';
+import { DOTENV_FLAG, EXEC_FLAGS, STAND_IN_FLAGS, toList, WAIT_FLAGS } from './command-flags.ts';
+import { SHELLS } from './commands/completion.ts';
 import type { Io } from './commands/io.ts';
+import { parseDuration } from './config/duration.ts';
 import { nearest } from './config/nearest.ts';
 import type { ConfigFlags } from './config/resolve.ts';
 import { isProxyError, ProxyError } from './errors.ts';
 import { redactSecrets } from './observe/redact.ts';
 import { readVersion } from './version.ts';
 
-const COMMANDS = ['start', 'check', 'token', 'link', 'init', 'export', 'emulate', 'schema'] as const;
+const COMMANDS = [
+  'start',
+  'exec',
+  'wait',
+  'check',
+  'token',
+  'link',
+  'init',
+  'export',
+  'emulate',
+  'schema',
+  'completion',
+] as const;
 
 /** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
 export async function main(): Promise<void> {
@@ -33,6 +48,8 @@ export async function main(): Promise<void> {
   process.stdout.write('', () => process.exit(code));
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** The process as the commands see it. */
 function createIo(): Io {
   const controller = new AbortController();
@@ -49,6 +66,13 @@ function createIo(): Io {
     cwd: process.cwd(),
     terminal: process.stderr.isTTY === true,
     colour: process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
+    interactive: process.stdin.isTTY === true,
+    hearSignals(listener) {
+      for (const signal of SIGNALS) process.on(signal, listener);
+      return () => {
+        for (const signal of SIGNALS) process.off(signal, listener);
+      };
+    },
     get stop() {
       // Only commands that ask are stopped gently; the others end at the first signal, as programs do.
       if (process.listenerCount('SIGINT') === 0) {
@@ -95,54 +119,91 @@ function renderFailure(error: unknown): string {
  * @throws ProxyError
  */
 export async function runCommandLine(args: readonly string[], io: Io): Promise<number> {
+  if (args[0] === COMPLETIONS) {
+    const words = await complete(args.slice(1), io);
+    io.stdout.write(words.map((word) => `${word}\n`).join(''));
+    return 0;
+  }
+  // What follows is another program's command line.
+  const dashes = args.indexOf('--');
+  const own = dashes === -1 ? args : args.slice(0, dashes);
+  const command = dashes === -1 ? [] : args.slice(dashes + 1);
   let code = 0;
-  const parser = yargs([...args])
+  const parser = createParser({
+    own,
+    command,
+    io,
+    end: (exitCode) => {
+      code = exitCode;
+    },
+  });
+  await parser.parseAsync([...own], {}, (_error: unknown, _argv: unknown, output: string) => {
+    if (output !== '') io.stdout.write(`${output}\n`);
+  });
+  return code;
+}
+
+interface CommandLine {
+  /** Our own part of it. */
+  readonly own: readonly string[];
+  /** What follows two dashes: another program's. */
+  readonly command: readonly string[];
+  readonly io: Io;
+  /** Told the exit code. */
+  readonly end: (code: number) => void;
+}
+
+/** Every command with its flags. */
+function createParser({ own, command, io, end }: CommandLine) {
+  // `--help` alone is about all commands, and has to fit on a screen.
+  const isOverview = own.length > 0 && !own.includes('start');
+  return yargs([...own])
     .scriptName('gcp-bearer-proxy')
-    .usage('Relays local requests to private Google Cloud services with a fresh Google token on each.')
+    .usage('Relays requests to private Google Cloud services with a fresh token on each.')
     .command(
       ['start [routes..]', '$0'],
       'run the proxy',
       (y) =>
-        withConfigFlags(y)
+        withoutRareFlags(withConfigFlags(y), isOverview)
           .positional('routes', {
             type: 'string',
             array: true,
             describe: 'https://SERVICE or /path=https://SERVICE',
           })
-          .option('json-ready', {
-            type: 'boolean',
-            default: false,
-            describe: 'print one JSON line on stdout once ready',
+          .options(STAND_IN_FLAGS)
+          .option('json-ready', { type: 'boolean', describe: 'one JSON line on stdout once ready' })
+          .option('port-file', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'write the port there once ready',
           })
           .option('quiet', {
             alias: 'q',
             type: 'boolean',
-            default: false,
             describe: 'only warnings and errors',
           })
           .option('watch', {
             type: 'boolean',
-            default: true,
-            describe: 'reload when a file of the configuration changes; --no-watch leaves that to SIGHUP',
+            describe: 'reload changed files, or --no-watch',
           })
           .option('drain-timeout', {
             type: 'string',
             requiresArg: true,
-            describe: 'at the end requests under way have this long; 10s if left out',
+            describe: 'how long requests have at the end; 10s',
           })
           .option('drain-delay', {
             type: 'string',
             requiresArg: true,
-            describe: 'before that /readyz says 503 this long, and requests are taken',
+            describe: 'before that: accept, /readyz at 503',
           })
           .option('max-lifetime', {
             type: 'string',
             requiresArg: true,
-            describe: 'end by itself after this long, such as 55m',
+            describe: 'end by itself after this long',
           })
           .option('exit-zero-on-sigterm', {
             type: 'boolean',
-            describe: 'exit code 0 after SIGTERM, not 143',
+            describe: '0 after SIGTERM, not 143',
           })
           .example('$0', 'run proxy.yaml of this folder')
           .example('$0 https://orders-abc-an.a.run.app', 'one service, no file')
@@ -151,57 +212,122 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
         const routes = argv.routes ?? [];
         refuseMistypedCommand(routes);
         const { runStart } = await import('./commands/start.ts');
-        code = await runStart(
-          {
-            flags: toConfigFlags(argv),
-            routes,
-            jsonReady: argv.jsonReady,
-            quiet: argv.quiet,
-            watch: argv.watch,
-            lifetime: argv,
-          },
-          io,
+        const { jsonReady = false, quiet = false, portFile } = argv;
+        end(
+          await runStart(
+            {
+              flags: toConfigFlags(argv),
+              routes,
+              jsonReady,
+              quiet,
+              portFile,
+              watch: argv.watch,
+              lifetime: argv,
+              ...toStandIns(argv),
+            },
+            await withDotenv(argv, io),
+          ),
+        );
+      },
+    )
+    .command(
+      'exec [routes..]',
+      'run a command with a proxy of its own',
+      (y) =>
+        y
+          .positional('routes', {
+            type: 'string',
+            array: true,
+            describe: 'names of configured routes, or routes to make',
+          })
+          .options({ ...EXEC_FLAGS, ...STAND_IN_FLAGS, ...DOTENV_FLAG })
+          .option('ca-file', CA_FILE)
+          .example('$0 exec -- npm test', 'with all routes of proxy.yaml')
+          .example('$0 exec --env ORDERS_URL=/orders -- npm test', 'one more variable')
+          .example('$0 exec --emulate -- npm test', 'nothing real is called')
+          .epilogue(
+            'The command finds GBP_URL and GBP_URL_<ROUTE> in its environment.\n' +
+              'Exit code: the command’s; 1 or 4 not ready, 126 or 127 it can’t be run.',
+          ),
+      async (argv) => {
+        const { runExec } = await import('./commands/exec.ts');
+        const { verbose = false, checkUpstreams = false } = argv;
+        // Before anything is loaded for the proxy alone.
+        const commandEnv = { ...io.env };
+        end(
+          await runExec(
+            {
+              flags: toConfigFlags(argv),
+              positionals: argv.routes ?? [],
+              command,
+              commandEnv,
+              env: toList(argv.env),
+              readyTimeoutMs: readDuration('--ready-timeout', argv.readyTimeout),
+              checkUpstreams,
+              verbose,
+              ...toStandIns(argv),
+            },
+            await withDotenv(argv, io),
+          ),
+        );
+      },
+    )
+    .command(
+      'wait',
+      'wait until a running proxy is ready',
+      (y) =>
+        y
+          .options({ ...WAIT_FLAGS, ...DOTENV_FLAG })
+          .example('$0 wait', 'for the one of this folder')
+          .example('$0 wait --url http://127.0.0.1:9902 --timeout 1m', 'for another one')
+          .epilogue('Exit codes: 0 it is ready, 1 it wasn’t in time, with what is missing.'),
+      async (argv) => {
+        const { runWait } = await import('./commands/wait.ts');
+        const timeoutMs = readDuration('--timeout', argv.timeout);
+        end(
+          await runWait({ flags: toConfigFlags(argv), url: argv.url, timeoutMs }, await withDotenv(argv, io)),
         );
       },
     )
     .command(
       ['check [routes..]', 'doctor'],
-      'explain configuration, identity, token and upstream of each route, and what to fix',
+      'try each route, and say what to fix',
       (y) =>
         withConfigFlags(y)
           .positional('routes', {
             type: 'string',
             array: true,
-            describe: 'names of configured routes (all if left out), or routes to make, as for start',
+            describe: 'names of configured routes, or routes to make',
           })
-          .option('json', { type: 'boolean', default: false, describe: 'one document, for scripts' })
+          .option('json', { type: 'boolean', describe: 'one document, for scripts' })
           .option('offline', {
             type: 'boolean',
-            default: false,
-            describe: 'only the configuration: asks nobody and sends nothing',
+            describe: 'the configuration alone: sends nothing',
           })
           .example('$0 check', 'every route of proxy.yaml')
           .example('$0 check /orders', 'one of them')
           .epilogue(
-            'Sends each upstream two GET requests for its base path, one with the token and one without.\n' +
-              'Exit codes: 0 all is well, 1 an upstream refuses or can’t be reached, 3 configuration, 4 credentials.',
+            'Sends each upstream two GET requests, one with the token and one without.\n' +
+              'Exit codes: 0 all is well, 1 an upstream, 3 configuration, 4 credentials.',
           ),
       async (argv) => {
         const { runCheck } = await import('./commands/check.ts');
-        code = await runCheck(
-          {
-            ...toConfigFlags(argv),
-            json: argv.json,
-            offline: argv.offline,
-            positionals: argv.routes ?? [],
-          },
-          io,
+        end(
+          await runCheck(
+            {
+              ...toConfigFlags(argv),
+              json: argv.json ?? false,
+              offline: argv.offline ?? false,
+              positionals: argv.routes ?? [],
+            },
+            await withDotenv(argv, io),
+          ),
         );
       },
     )
     .command(
       'token [target]',
-      'print a token for a route or an audience',
+      'print a token',
       (y) =>
         withConfigFlags(y)
           .positional('target', {
@@ -210,8 +336,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
           })
           .option('access', {
             type: 'boolean',
-            default: false,
-            describe: 'an OAuth access token instead of an ID token',
+            describe: 'an access token, not an ID token',
           })
           .option('scopes', { type: 'string', array: true, describe: 'scopes of the access token' })
           .option('credentials', {
@@ -231,31 +356,41 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
           .example('curl -H "$($0 token /orders --header)" https://...', 'call a service directly'),
       async (argv) => {
         const { runToken } = await import('./commands/token.ts');
-        const { target, access, scopes, credentials, claims, header, json } = argv;
+        const { target, access = false, scopes, credentials, claims, header, json } = argv;
         const form = claims ? 'claims' : header ? 'header' : json ? 'json' : 'token';
-        code = await runToken({ flags: toConfigFlags(argv), target, access, scopes, credentials, form }, io);
+        end(
+          await runToken(
+            { flags: toConfigFlags(argv), target, access, scopes, credentials, form },
+            await withDotenv(argv, io),
+          ),
+        );
       },
     )
     .command(
       'link [routes..]',
-      'print links that sign browsers in, where a client secret is asked for',
+      'print links that sign browsers in',
       (y) =>
         withConfigFlags(y)
           .positional('routes', {
             type: 'string',
             array: true,
-            describe: 'names of configured routes (all if left out), or routes to make, as for start',
+            describe: 'names of configured routes, or routes to make',
           })
           .example('$0 link', 'one for each host that proxy.yaml serves')
           .epilogue('A link works once, within ten minutes. It is made from the secret: no proxy is asked.'),
       async (argv) => {
         const { runLink } = await import('./commands/link.ts');
-        code = await runLink({ flags: toConfigFlags(argv), positionals: argv.routes ?? [] }, io);
+        end(
+          await runLink(
+            { flags: toConfigFlags(argv), positionals: argv.routes ?? [] },
+            await withDotenv(argv, io),
+          ),
+        );
       },
     )
     .command(
       'init',
-      'write proxy.yaml from the services and functions of a project that you may call',
+      'write proxy.yaml for a whole project',
       (y) =>
         y
           .option('project', {
@@ -299,12 +434,12 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
         const { runInit } = await import('./commands/init.ts');
         const { project, region: regions, output, force = false, json = false } = argv;
         const { config, credentials, caFile } = argv;
-        code = await runInit({ project, regions, output, force, json, config, credentials, caFile }, io);
+        end(await runInit({ project, regions, output, force, json, config, credentials, caFile }, io));
       },
     )
     .command(
       'export <format> [routes..]',
-      'write the configuration as one for Envoy, and say what of it can’t be carried over',
+      'write the configuration for Envoy',
       (y) =>
         withConfigFlags(y)
           .positional('format', { choices: ['envoy'] as const, demandOption: true })
@@ -336,15 +471,12 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
         const { runExport } = await import('./commands/export.ts');
         const { json, strict, metadataAddress, caBundle, output } = argv;
         const options = { json, strict, metadataAddress, caBundle, output };
-        code = await runExport(
-          { flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options },
-          io,
-        );
+        end(await runExport({ flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options }, io));
       },
     )
     .command(
       'emulate [services..]',
-      'private services and Google’s token endpoints, offline',
+      'Google and private services, offline',
       (y) =>
         y
           .positional('services', {
@@ -363,105 +495,234 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
             default: 0,
             describe: 'port of the Google endpoints; 0 for any',
           })
-          .option('json-ready', {
-            type: 'boolean',
-            default: false,
-            describe: 'print one JSON line on stdout once ready',
-          })
+          .option('json-ready', { type: 'boolean', describe: 'one JSON line on stdout once ready' })
           .example('$0 emulate --dir /tmp/google', 'then point any Google client at the files in it'),
       async (argv) => {
         const { runEmulate } = await import('./commands/emulate.ts');
         const { dir, services } = argv;
         const port = checkPort(argv.port) ?? 0;
-        code = await runEmulate(
-          {
-            port,
-            jsonReady: argv.jsonReady,
-            ...(dir !== undefined && { dir }),
-            ...(services?.length && { services }),
-          },
-          io,
+        end(
+          await runEmulate(
+            {
+              port,
+              jsonReady: argv.jsonReady ?? false,
+              ...(dir !== undefined && { dir }),
+              ...(services?.length && { services }),
+            },
+            io,
+          ),
         );
       },
     )
     .command(
       'schema',
-      'print the JSON Schema of the configuration file',
+      'print the file’s JSON Schema',
       (y) =>
         y.option('output', { type: 'string', requiresArg: true, describe: 'write it to a file instead' }),
       async (argv) => {
         const { runSchema } = await import('./commands/schema.ts');
-        code = await runSchema({ ...(argv.output !== undefined && { output: argv.output }) }, io);
+        end(await runSchema({ ...(argv.output !== undefined && { output: argv.output }) }, io));
       },
     )
+    .command(
+      'completion <shell>',
+      'print a shell’s completion script',
+      (y) =>
+        y
+          .positional('shell', { choices: SHELLS, demandOption: true, describe: 'which shell' })
+          .example('source <($0 completion bash)', 'in ~/.bashrc; zsh alike')
+          .example('$0 completion fish | source', 'in config.fish')
+          .example('$0 completion powershell | Out-String | Invoke-Expression', 'in $PROFILE'),
+      async (argv) => {
+        const { runCompletion } = await import('./commands/completion.ts');
+        end(runCompletion(argv.shell, io));
+      },
+    )
+    .check((argv) => {
+      if (command.length === 0 || argv._[0] === 'exec') return true;
+      throw new ProxyError('usage', 'What follows -- is a command, and only `exec` runs one.', {
+        hint: `gcp-bearer-proxy exec -- ${command[0]} ...`,
+      });
+    })
     .strictOptions()
     .version(readVersion())
     .alias('version', 'V')
     .help()
     .alias('help', 'h')
-    .epilogue(
-      'Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials, 5 address in use, 143 SIGTERM.',
-    )
-    .wrap(110)
+    .epilogue('Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials, 5 address in use.')
+    .wrap(80)
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message, error) => {
-      throw error ?? toUsageError(message, args);
+      throw error ?? toUsageError(message, own);
     });
-  await parser.parseAsync([...args], {}, (_error, _argv, output) => {
-    if (output !== '') io.stdout.write(`${output}\n`);
-  });
-  return code;
 }
 
 const CA_FILE = {
   type: 'string',
   requiresArg: true,
-  describe: 'PEM file of certificates to trust besides the usual ones',
+  describe: 'PEM file, to trust as well',
 } as const;
+
+/** Commands that take names of configured routes. */
+const NAMES_ROUTES: readonly string[] = ['check', 'doctor', 'exec', 'token', 'link'];
+
+/** Of `start`, in the order of its help: those that `--help` alone leaves to `start --help`. */
+const RARE_FLAGS = [
+  'dotenv',
+  'listen',
+  'admin-token-file',
+  'ca-file',
+  'client-secret',
+  'allow-unauthenticated-clients',
+  'emulate',
+  'local',
+  'json-ready',
+  'port-file',
+  'log-format',
+  'log-level',
+  'watch',
+  'drain-timeout',
+  'drain-delay',
+  'max-lifetime',
+  'exit-zero-on-sigterm',
+];
+
+function withoutRareFlags<T>(y: Argv<T>, isOverview: boolean): Argv<T> {
+  return isOverview ? RARE_FLAGS.reduce((argv, flag) => argv.hide(flag), y) : y;
+}
+
+/**
+ * What could follow on a command line: commands and flags, as yargs knows them, and names of routes where a command takes them.
+ * @param typed the program's name and all words up to the one that is being typed
+ */
+async function complete(typed: readonly string[], io: Io): Promise<readonly string[]> {
+  const [program = '', ...words] = typed;
+  const current = words.at(-1) ?? '';
+  // Behind two dashes it is another program's.
+  if (words.slice(0, -1).includes('--') || FILE_FLAGS.includes(words.at(-2) ?? '')) return [];
+  const command = words
+    .slice(0, -1)
+    .find((word) => COMMANDS.some((known) => known === word) || word === 'doctor');
+  // Flags without a command are those of `start`.
+  const named = command === undefined && current.startsWith('-') ? ['start', ...words] : words;
+  let found: readonly string[] = [];
+  await createParser({ own: [], command: [], io, end: () => {} })
+    .completion('__yargs_script', false, completeByYargs)
+    .parseAsync([COMPLETIONS, program, ...named], {}, (_error: unknown, _argv: unknown, output: string) => {
+      // A flag of one letter has one dash.
+      found = output.split('\n').filter((word) => word !== '' && !/^--\w(?:$|:|\t)/.test(word));
+    });
+  if (command === undefined || !NAMES_ROUTES.includes(command) || current.startsWith('-')) return found;
+  const { listRouteNames } = await import('./commands/completion.ts');
+  const flag = words.findLastIndex((word) => word === '--config' || word === '-c');
+  const config = flag === -1 ? undefined : words[flag + 1];
+  return [...(await listRouteNames(config, io)), ...found];
+}
+
+type Complete = (done: (error: Error | null, words: string[] | undefined) => void) => void;
+
+/** What yargs knows, and an empty word at the end: where nothing is printed it goes on to run the command. */
+function completeByYargs(
+  _current: string,
+  _argv: unknown,
+  known: Complete,
+  done: (words: string[]) => void,
+): void {
+  known((_error, words = []) => done([...words, '']));
+}
+
+const COMPLETIONS = '--get-yargs-completions';
+
+/** Before the name of a file, which shells complete better. */
+const FILE_FLAGS = [
+  '--config',
+  '-c',
+  '--dotenv',
+  '--ca-file',
+  '--port-file',
+  '--admin-token-file',
+  '--output',
+  '-o',
+  '--dir',
+];
+
+function toStandIns({
+  emulate = false,
+  local,
+}: {
+  readonly emulate?: boolean | undefined;
+  readonly local?: string | undefined;
+}) {
+  return { emulate, local: toList(local) };
+}
+
+async function withDotenv({ dotenv }: { readonly dotenv: string | undefined }, io: Io): Promise<Io> {
+  if (dotenv === undefined) return io;
+  const { loadDotenv } = await import('./commands/dotenv.ts');
+  return loadDotenv(toList(dotenv), io);
+}
+
+function readDuration(flag: string, text: string): number {
+  const durationMs = parseDuration(text, (message, hint) => {
+    throw new ProxyError('usage', `${flag}: ${message}`, { hint });
+  });
+  if (durationMs !== undefined && durationMs > 0) return durationMs;
+  throw new ProxyError('usage', `${flag} is a time to wait, such as 30s or 2m.`);
+}
 
 function withConfigFlags<T>(y: Argv<T>) {
   return y
+    .options(DOTENV_FLAG)
     .option('config', { alias: 'c', type: 'string', requiresArg: true, describe: 'configuration file' })
     .option('listen', {
       type: 'string',
       array: true,
       requiresArg: true,
-      describe: 'HOST:PORT or unix:FILE to listen on; may repeat',
+      describe: 'HOST:PORT or unix:FILE; may repeat',
     })
     .option('port', {
       alias: 'p',
       type: 'number',
       requiresArg: true,
-      describe: 'port to listen on; 0 for any free one',
+      describe: 'port; 0 for any free one',
     })
-    .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of the admin port, or off' })
+    .option('admin', { type: 'string', requiresArg: true, describe: 'HOST:PORT of admin port, or off' })
     .option('admin-token-file', {
       type: 'string',
       requiresArg: true,
-      describe: 'write a token there, for POST /quit and /reload on the admin port',
+      describe: 'token for its POST /quit, /reload',
     })
     .option('ca-file', CA_FILE)
+    .option('log-format', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'json, pretty, or google (Cloud Logging)',
+    })
+    .option('log-level', { type: 'string', requiresArg: true, describe: 'info, warn or error' })
     .option('client-secret', {
       type: 'string',
       requiresArg: true,
-      describe: 'env:NAME or file:PATH of the secret that clients have to send',
+      describe: 'env:NAME or file:PATH',
     })
     .option('allow-unauthenticated-clients', {
       type: 'boolean',
-      describe: 'listen beyond loopback although anyone there then acts as you',
+      describe: 'open beyond this machine',
     });
 }
 
+/** Each command has some of them. */
 interface ParsedFlags {
-  readonly config: string | undefined;
-  readonly listen: string[] | undefined;
-  readonly port: number | undefined;
-  readonly admin: string | undefined;
-  readonly adminTokenFile: string | undefined;
-  readonly caFile: string | undefined;
-  readonly clientSecret: string | undefined;
-  readonly allowUnauthenticatedClients: boolean | undefined;
+  readonly config?: string | undefined;
+  readonly listen?: string[] | undefined;
+  readonly port?: number | undefined;
+  readonly admin?: string | undefined;
+  readonly adminTokenFile?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly logFormat?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly clientSecret?: string | undefined;
+  readonly allowUnauthenticatedClients?: boolean | undefined;
 }
 
 function toConfigFlags({
@@ -471,6 +732,8 @@ function toConfigFlags({
   admin,
   adminTokenFile,
   caFile,
+  logFormat,
+  logLevel,
   clientSecret,
   allowUnauthenticatedClients,
 }: ParsedFlags): ConfigFlags {
@@ -482,6 +745,8 @@ function toConfigFlags({
     ...(admin !== undefined && { admin }),
     ...(adminTokenFile !== undefined && { adminTokenFile }),
     ...(caFile !== undefined && { caFile }),
+    ...(logFormat !== undefined && { logFormat }),
+    ...(logLevel !== undefined && { logLevel }),
     ...(clientSecret !== undefined && { clientSecret }),
     ...(allowUnauthenticatedClients !== undefined && { allowUnauthenticatedClients }),
   };
@@ -514,9 +779,21 @@ const FLAGS = [
   'admin',
   'admin-token-file',
   'ca-file',
+  'log-format',
+  'log-level',
   'client-secret',
   'allow-unauthenticated-clients',
+  'dotenv',
+  'emulate',
+  'local',
+  'env',
+  'ready-timeout',
+  'check-upstreams',
+  'verbose',
+  'timeout',
+  'url',
   'json-ready',
+  'port-file',
   'quiet',
   'no-watch',
   'drain-timeout',
@@ -547,6 +824,15 @@ function toUsageError(message: string, args: readonly string[]): ProxyError {
   if (unknown === undefined)
     return new ProxyError('usage', message, { hint: 'gcp-bearer-proxy --help shows how.' });
   const typed = args.find((arg) => arg.replace(/^-+/, '').split('=', 1)[0] === unknown) ?? `--${unknown}`;
+  if (unknown === 'env-file') {
+    return new ProxyError(
+      'usage',
+      'There is no flag --env-file: Node takes that one itself, wherever it stands.',
+      {
+        hint: 'Write --dotenv FILE.',
+      },
+    );
+  }
   const guess = nearest(unknown, FLAGS);
   return new ProxyError('usage', `There is no flag ${typed.split('=', 1)[0]}.`, {
     hint: guess === undefined ? 'gcp-bearer-proxy --help lists them.' : `Did you mean --${guess}?`,

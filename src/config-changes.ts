@@ -4,13 +4,14 @@ import { ProxyError } from './errors.ts';
 import type { LoadedSite } from './site-loader.ts';
 
 /**
- * Refuses what a process can't change in itself: where it listens, and how its connections begin.
+ * Refuses what a process can't change in itself: where it listens, how its connections begin, and how it logs.
  * @throws ProxyError `restart_needed`, which names the setting
  */
 export function refuseRestart(before: Config, next: Config): void {
   const places = (config: Config): readonly object[] => config.listen.map(toPlace);
   if (!isDeepStrictEqual(places(before), places(next))) throw toRestart('listen');
   if (!isDeepStrictEqual(before.admin, next.admin)) throw toRestart('admin');
+  if (!isDeepStrictEqual(before.log, next.log)) throw toRestart('log');
 }
 
 /** What of a listener stays for as long as it is open. The certificate and the client secret may be others. */

@@ -6,7 +6,7 @@
 interface CodeEntry {
   /** HTTP status of the proxy-made answer. */
   readonly status: number;
-  /** Exit code when the failure ends the process (0 success, 1 runtime, 2 usage, 3 configuration, 4 credentials, 5 address in use). */
+  /** Exit code when the failure ends the process (0 success, 1 runtime, 2 usage, 3 configuration, 4 credentials, 5 address in use; 126 and 127 as shells have them). */
   readonly exitCode: number;
   /** `error` parameter of `Proxy-Status` (RFC 9209, section 2.3). */
   readonly proxyStatus: string;
@@ -81,6 +81,9 @@ export const ERROR_CODES = {
   restart_needed: { status: 409, exitCode: 3, proxyStatus: 'proxy_configuration_error' },
   unsafe_environment: startUp(3),
   discovery_failed: startUp(1),
+  not_ready: startUp(1),
+  command_not_found: startUp(127),
+  command_not_run: startUp(126),
   token_file_unusable: startUp(3),
   address_in_use: startUp(5),
   address_unavailable: startUp(1),

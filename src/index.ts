@@ -4,5 +4,5 @@ export type { Config } from './config/config.ts';
 export { type ConfigFlags, type ConfigInput, resolveConfig } from './config/resolve.ts';
 export { createEmulator, type Emulator, type EmulatorOptions } from './emulator/emulator.ts';
 export { ERROR_CODES, type ErrorCode, isProxyError, ProxyError } from './errors.ts';
-export type { ExchangeRecord, Observer } from './observe/events.ts';
+export type { ExchangeRecord, Observer, ReloadEvent, UpstreamEvent } from './observe/events.ts';
 export { createProxy, type ProxyOptions, type RouteSummary, type RunningProxy } from './proxy.ts';

@@ -3,7 +3,7 @@ import { type CredentialsOptions, createCredentials as createAnew } from './auth
 import type { Credential } from './auth/token-source.ts';
 import type { Clock } from './clock.ts';
 import type { CredentialConfig } from './config/config.ts';
-import type { Emulator } from './emulator/emulator.ts';
+import type { Emulator, StandIn } from './emulator/emulator.ts';
 
 type Configs = Readonly<Record<string, CredentialConfig>>;
 
@@ -13,16 +13,19 @@ export interface KeptParts {
   createCredentials(configs: Configs, options: CredentialsOptions): Record<string, Credential>;
   /** Forgets all credentials but these. */
   keepOnly(used: ReadonlySet<Credential>): void;
-  /** The emulator that has these services: the last one, or a new one with all that it had and these. The others run on for who uses them. */
-  startEmulator(services: readonly string[]): Promise<Emulator>;
+  /**
+   * The emulator that has these services and stand-ins: the last one, or a new one with all services that it had and these. The others
+   * run on for who uses them.
+   */
+  startEmulator(services: readonly string[], standIns: readonly StandIn[]): Promise<Emulator>;
   /** Stops every emulator. */
   close(): Promise<void>;
 }
 
 export function createKeptParts(clock: Clock): KeptParts {
   const credentials = new Map<string, Credential>();
-  /** Each has a service that the one before had not, so there are never many. */
-  const emulators: Emulator[] = [];
+  /** Each has something that the one before had not, so there are never many. */
+  const emulators: { readonly emulator: Emulator; readonly standIns: ReadonlySet<string> }[] = [];
   return {
     createCredentials(configs, options) {
       const made = Object.entries(createAnew(configs, options)).map(([name, anew]) => {
@@ -36,18 +39,21 @@ export function createKeptParts(clock: Clock): KeptParts {
     keepOnly(used) {
       for (const [key, credential] of credentials) if (!used.has(credential)) credentials.delete(key);
     },
-    async startEmulator(services) {
+    async startEmulator(services, standIns) {
       const { createEmulator, SERVICE_NAMES } = await import('./emulator/emulator.ts');
       const last = emulators.at(-1);
-      const running = Object.keys(last?.services ?? {});
-      if (last !== undefined && services.every((name) => running.includes(name))) return last;
+      const running = Object.keys(last?.emulator.services ?? {});
+      const hasServices = services.every((name) => running.includes(name));
+      const wantedStandIns = standIns.map((standIn) => JSON.stringify(standIn));
+      if (last !== undefined && hasServices && wantedStandIns.every((one) => last.standIns.has(one)))
+        return last.emulator;
       const wanted = SERVICE_NAMES.filter((name) => services.includes(name) || running.includes(name));
-      const emulator = await createEmulator({ clock, services: wanted });
-      emulators.push(emulator);
+      const emulator = await createEmulator({ clock, services: wanted, standIns });
+      emulators.push({ emulator, standIns: new Set(wantedStandIns) });
       return emulator;
     },
     async close() {
-      await Promise.all(emulators.map((emulator) => emulator.close()));
+      await Promise.all(emulators.map(({ emulator }) => emulator.close()));
     },
   };
 }

@@ -9,7 +9,9 @@ import type { BoundAddress } from './relay/client/listen.ts';
  * @throws ProxyError `config_invalid`
  */
 export function refuseLoops(routes: readonly AssembledRoute[], bound: readonly BoundAddress[]): void {
-  for (const { config, origin } of routes) {
+  for (const { config, origin: dialled } of routes) {
+    const { upstream } = config;
+    const origin = (upstream.kind === 'stand-in' ? upstream.local : undefined) ?? dialled;
     const port = findLoopbackPort(origin);
     if (bound.some(({ address }) => 'port' in address && address.port === port)) {
       throw new ProxyError(

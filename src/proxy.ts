@@ -1,4 +1,4 @@
-import { createHealthEndpoints, type HealthOptions } from './admin/health.ts';
+import type { Endpoint } from './admin/endpoint.ts';
 import { createQuitEndpoint } from './admin/quit.ts';
 import { createReloadEndpoint } from './admin/reload.ts';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
@@ -11,6 +11,7 @@ import { ProxyError } from './errors.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
 import { refuseAdminRoutes, refuseLoops } from './loops.ts';
+import { createMetering } from './metering.ts';
 import type { Observer } from './observe/events.ts';
 import { type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
@@ -19,6 +20,9 @@ import { createOpenSockets } from './relay/upstream/open-sockets.ts';
 import { type RouteSummary, summarize } from './route-summary.ts';
 import { makeSignInLink } from './sign-in-link.ts';
 import { createSiteLoader, type LoadedSite, type SiteLoader } from './site-loader.ts';
+
+import { createStateEndpoints, type StateSources } from './state-endpoints.ts';
+import { askUpstreams, type UpstreamAnswer } from './upstream-answers.ts';
 
 export type { RouteSummary } from './route-summary.ts';
 
@@ -59,6 +63,8 @@ export interface RunningProxy {
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
   readonly ready: Promise<void>;
+  /** Asks the upstream of each route whether it is there, with its token, for at most `timeoutMs`. Never rejects. */
+  askUpstreams(timeoutMs: number): Promise<readonly UpstreamAnswer[]>;
   /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
   signInLink(): string | undefined;
   /**
@@ -86,18 +92,26 @@ const DRAIN_MS = 10_000;
  * @throws ProxyError `address_in_use`, `address_unavailable`, `config_invalid`
  */
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, clock = systemClock, observer, env = process.env, onToken } = options;
+  const { config, clock = systemClock, env = process.env } = options;
+  const { observer, onToken } = options;
+  const metering = createMetering({ isOff: config.admin === undefined, observer, onToken });
   const openSockets = createOpenSockets();
-  const loader = createSiteLoader({ clock, env, onToken, openSockets });
+  const loader = createSiteLoader({
+    clock,
+    env,
+    openSockets,
+    onToken: metering.onToken,
+    onUpstream: metering.observer?.onUpstream,
+  });
   const loaded = await loader.load(config).catch(async (error: unknown) => {
     await loader.close();
     throw error;
   });
-  const state: State = { loaded, gate: toAdminGate(config), isDraining: false };
+  const state: State = { loaded, gate: toAdminGate(config), isDraining: false, isStarted: false };
   const load = createLoad(config.limits.requests);
   const context: ExchangeContext = {
     site: () => state.loaded.site,
-    observer,
+    observer: metering.observer,
     load,
     signIns: createSignIns(clock.now().wallMs),
     isDraining: () => state.isDraining,
@@ -116,17 +130,21 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const urls = toUrls(listener.addresses);
   // Over a Unix socket every client names some host, and this one is let in.
   const url = urls.find((candidate) => !candidate.startsWith('unix:')) ?? 'http://localhost';
-  const health: HealthOptions = {
-    get routes() {
-      return state.loaded.routes.map((route) => summarize(route, url));
-    },
+  const summaries = (): readonly RouteSummary[] => state.loaded.routes.map((route) => summarize(route, url));
+  const sources: StateSources = {
+    config: () => state.loaded.config,
+    routes: () => state.loaded.routes.map((route) => ({ ...summarize(route, url), origin: route.origin })),
+    upstreams: () =>
+      [...new Set(state.loaded.compiled.map(({ transport }) => transport))].map((one) => one.state()),
+    fills: () => ({ requests: load, connections: listener.connections }),
     isDraining: () => state.isDraining,
+    isStarted: () => state.isStarted,
   };
 
   let admin: AdminServer | undefined;
   try {
     refuseLoops(loaded.routes, listener.addresses);
-    admin = await startAdmin(options, state, health);
+    admin = await startAdmin(options, state, createStateEndpoints(sources, metering, clock));
     if (admin !== undefined) refuseAdminRoutes(loaded.routes, admin.port);
   } catch (error) {
     await admin?.close();
@@ -134,7 +152,9 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     await loader.close();
     throw error;
   }
-  const ready = loaded.mintAll();
+  const ready = loaded.mintAll().then(() => {
+    state.isStarted = true;
+  });
   const reload = createReload({ state, loader, listener, load, adminPort: admin?.port });
   let closing: Promise<void> | undefined;
   const close = async (deadlineMs: number, delayMs: number): Promise<void> => {
@@ -150,12 +170,13 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     addresses: listener.addresses.map(({ address, isTls }) => toListenerUrl(address, isTls)),
     adminUrl: admin?.url,
     get routes() {
-      return state.loaded.routes.map((route) => summarize(route, url));
+      return summaries();
     },
     get warnings() {
       return state.loaded.warnings;
     },
     ready,
+    askUpstreams: (timeoutMs) => askUpstreams(state.loaded.compiled, { clock, timeoutMs }),
     signInLink: () => findSignInLink(listener, state.loaded, clock.now().wallMs),
     reload,
     close(deadlineMs = DRAIN_MS, delayMs = 0) {
@@ -172,6 +193,8 @@ interface State {
   /** The admin port's. */
   gate: Gate;
   isDraining: boolean;
+  /** Whether every route of the first configuration has its token, or was refused one. */
+  isStarted: boolean;
 }
 
 interface ReloadParts {
@@ -248,14 +271,14 @@ function toAdminGate({ admin, gate: { hosts: names, origins } }: Config): Gate {
 async function startAdmin(
   { config: { admin }, onQuit, onReload }: ProxyOptions,
   state: State,
-  health: HealthOptions,
+  endpoints: readonly Endpoint[],
 ): Promise<AdminServer | undefined> {
   if (admin === undefined) return undefined;
   return createAdminServer({
     config: admin,
     gate: (request) => state.gate(request),
     endpoints: [
-      ...createHealthEndpoints(health),
+      ...endpoints,
       ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)]),
       ...(onReload === undefined ? [] : [createReloadEndpoint(onReload)]),
     ],

@@ -1,13 +1,14 @@
 import type { AssembledRoute } from './assemble.ts';
 import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
 import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
+import type { UpstreamConfig } from './config/config.ts';
 
 /** What is known of a route, for banners and readiness. Holds no token. */
 export interface RouteSummary {
   readonly name: string;
   /** The route's address on this proxy. */
   readonly url: string;
-  /** Where its requests go; `emulator:NAME` for an embedded service. */
+  /** Where its requests go; `emulator:NAME` for an embedded service, `emulated …` for a stand-in. */
   readonly upstream: string;
   /** What its token is asked for; undefined for routes that send none. */
   readonly token: TokenRequest | undefined;
@@ -32,7 +33,7 @@ export function summarize(
   return {
     name: config.name,
     url: base.href.replace(/\/$/, ''),
-    upstream: upstream.kind === 'emulator' ? `emulator:${upstream.service}${path}` : `${origin}${path}`,
+    upstream: `${describeUpstream(upstream, origin)}${path}`,
     token: request,
     credential: credential?.describe(),
     status: () => tokens?.status(),
@@ -45,4 +46,10 @@ function findTokenWarning(tokens: TokenSource | undefined): AudienceWarning | un
   if (held?.otherAudience === undefined || tokens?.request.kind !== 'id') return undefined;
   const { identity, otherAudience: actual } = held;
   return explainOtherAudience({ asked: tokens.request.audience, actual, identity });
+}
+
+function describeUpstream(upstream: UpstreamConfig, origin: string): string {
+  if (upstream.kind === 'url') return origin;
+  if (upstream.kind === 'emulator') return `emulator:${upstream.service}`;
+  return upstream.local ?? `emulated ${upstream.origin}`;
 }

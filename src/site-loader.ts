@@ -11,6 +11,7 @@ import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
 import type { ClientSecret } from './gate/client-secret.ts';
 import { createGate } from './gate/gate.ts';
 import { createKeptParts } from './kept-parts.ts';
+import type { UpstreamEvent } from './observe/events.ts';
 import { createRateLimit, type RateLimit } from './relay/rate-limit.ts';
 import type { Route, Site } from './relay/site.ts';
 import type { OpenSockets } from './relay/upstream/open-sockets.ts';
@@ -49,7 +50,8 @@ export interface SiteLoader {
 export interface SiteLoaderOptions {
   readonly clock: Clock;
   readonly env: ProxyEnvironment;
-  readonly onToken: ((event: TokenEvent) => void) | undefined;
+  readonly onToken: (event: TokenEvent) => void;
+  readonly onUpstream: ((event: UpstreamEvent) => void) | undefined;
   /** Where sockets that were upgraded are to be found. */
   readonly openSockets: OpenSockets;
 }
@@ -60,8 +62,9 @@ interface Carriers {
   readonly upgrades: UpgradeCarrier;
 }
 
-export function createSiteLoader({ clock, env, onToken, openSockets }: SiteLoaderOptions): SiteLoader {
-  const cache = createTokenCache({ clock, ...(onToken && { onEvent: onToken }) });
+export function createSiteLoader(options: SiteLoaderOptions): SiteLoader {
+  const { clock, env, onToken, onUpstream, openSockets } = options;
+  const cache = createTokenCache({ clock, onEvent: onToken });
   const kept = createKeptParts(clock);
   const carriers = new Map<string, Carriers>();
   const rates = new Map<string, RateLimit>();
@@ -77,7 +80,7 @@ export function createSiteLoader({ clock, env, onToken, openSockets }: SiteLoade
       connectTimeoutMs: connectMs,
       forwardProxy: findForwardProxy(new URL(origin), env),
     };
-    const transport = createTransport({ ...options, protocol, clock });
+    const transport = createTransport({ ...options, protocol, clock, onEvent: onUpstream });
     const made = { transport, upgrades: createUpgradeCarrier({ ...options, openSockets }) };
     carriers.set(key, made);
     return made;

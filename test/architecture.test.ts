@@ -55,7 +55,7 @@ const MAY_IMPORT: Readonly<
   check: { code: ['ground', 'routing', 'auth', 'relay'], types: [] },
   discovery: { code: ['ground', 'auth', 'relay'], types: [] },
   export: { code: ['ground'], types: ['config'] },
-  admin: { code: ['ground', 'relay'], types: ['auth', 'config', 'gate'] },
+  admin: { code: ['ground', 'relay', 'observe'], types: ['auth', 'config', 'gate'] },
   commands: {
     code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'discovery', 'export', 'top'],
     types: [],

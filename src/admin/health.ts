@@ -1,4 +1,5 @@
 import type { TokenStatus } from '../auth/token-source.ts';
+import type { Fill } from '../observe/state.ts';
 import { type Endpoint, toJsonAnswer } from './endpoint.ts';
 
 /** What the admin port tells of a route. */
@@ -6,55 +7,118 @@ export interface AdminRoute {
   readonly name: string;
   readonly upstream: string;
   status(): TokenStatus | undefined;
+  /** Whether connections to its upstream failed so often that for a moment none is tried. */
+  isBreakerOpen(): boolean;
 }
 
 export interface HealthOptions {
-  readonly routes: readonly AdminRoute[];
+  /** Those in force now. */
+  routes(): readonly AdminRoute[];
   isDraining(): boolean;
+  /** Whether every route has its first token, or was refused one. */
+  isStarted(): boolean;
+  /** What may only be so many at once, by name. */
+  fills(): Readonly<Record<'requests' | 'connections', Fill>>;
+  readonly startedAtMs: number;
+  /** Milliseconds since the epoch. */
+  wallMs(): number;
 }
 
 /**
- * For probes (R67): `/livez` answers 200 while the process runs; `/readyz` answers 200 when every route has a token, else
- * 503, and lists each route's state.
+ * For probes (R67). `/livez` answers 200 while the process runs; `/startupz` once every route has its first token or was refused
+ * one; `/readyz` while requests are welcome: after that, not while draining or full, and while at least one route has its
+ * token. A route that has none is not ready alone: what `/readyz` says of each is in its body.
  */
 export function createHealthEndpoints(options: HealthOptions): readonly Endpoint[] {
+  const get = (path: Endpoint['path'], answer: Endpoint['answer']): Endpoint => ({
+    method: 'GET',
+    path,
+    needsToken: false,
+    answer,
+  });
   return [
-    {
-      method: 'GET',
-      path: '/livez',
-      needsToken: false,
-      answer: () => toJsonAnswer(200, { status: 'alive' }),
-    },
-    {
-      method: 'GET',
-      path: '/readyz',
-      needsToken: false,
-      answer: () => {
-        const readiness = describeReadiness(options);
-        return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
-      },
-    },
+    get('/livez', () => toJsonAnswer(200, { status: 'alive' })),
+    get('/startupz', () =>
+      options.isStarted()
+        ? toJsonAnswer(200, { status: 'started' })
+        : toJsonAnswer(503, { status: 'starting' }),
+    ),
+    get('/readyz', () => {
+      const readiness = describeReadiness(options);
+      return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
+    }),
   ];
 }
 
 interface Readiness {
   readonly ready: boolean;
+  /** Why not, in words; undefined when it is. */
+  readonly reason: string | undefined;
   readonly draining: boolean;
-  readonly routes: readonly {
-    readonly name: string;
-    readonly upstream: string;
-    readonly ready: boolean;
-    readonly reason?: string;
-  }[];
+  readonly requests: Fill;
+  readonly connections: Fill;
+  readonly routes: readonly RouteReadiness[];
+}
+
+interface RouteReadiness {
+  readonly name: string;
+  readonly upstream: string;
+  readonly ready: boolean;
+  /** When it became so. */
+  readonly since: string;
+  /** Why it isn't; undefined when it is. */
+  readonly reason: string | undefined;
+  readonly token: {
+    readonly state: TokenStatus['state'] | 'none';
+    readonly identity: string | undefined;
+    /** Whole seconds until it ends. */
+    readonly expiresInSeconds: number | undefined;
+    /** Of the last mint, where that failed: the token there is may serve all the same. */
+    readonly error: string | undefined;
+  };
+  /** `open`: connections to the upstream failed, so for a moment none is tried. */
+  readonly breaker: 'open' | 'closed';
 }
 
 function describeReadiness(options: HealthOptions): Readiness {
+  const { requests, connections } = options.fills();
+  const routes = options.routes().map((route) => describeRoute(route, options));
+  const reason = findReason(options, routes, { requests, connections });
   const draining = options.isDraining();
-  const routes = options.routes.map((route) => {
-    const status = route.status();
-    const ready = status === undefined || status.remainingMs !== undefined;
-    const reason = ready ? undefined : (status?.error?.message ?? 'its token is not there yet');
-    return { name: route.name, upstream: route.upstream, ready, ...(reason !== undefined && { reason }) };
-  });
-  return { ready: !draining && routes.every(({ ready }) => ready), draining, routes };
+  return { ready: reason === undefined, reason, draining, requests, connections, routes };
+}
+
+function findReason(
+  options: HealthOptions,
+  routes: readonly RouteReadiness[],
+  { requests, connections }: ReturnType<HealthOptions['fills']>,
+): string | undefined {
+  if (options.isDraining()) return 'it is stopping';
+  if (!options.isStarted()) return 'it is starting';
+  if (requests.count >= requests.limit) return 'as many requests are in flight as may be';
+  if (connections.count >= connections.limit) return 'as many clients are connected as may be';
+  return routes.some(({ ready }) => ready) ? undefined : 'no route has its token';
+}
+
+function describeRoute(
+  { name, upstream, status, isBreakerOpen }: AdminRoute,
+  { startedAtMs, wallMs }: HealthOptions,
+): RouteReadiness {
+  const token = status();
+  const ready = token === undefined || token.remainingMs !== undefined;
+  const sinceMs = token === undefined ? startedAtMs : wallMs() - token.forMs;
+  return {
+    name,
+    upstream,
+    ready,
+    since: new Date(sinceMs).toISOString(),
+    reason: ready ? undefined : (token.error?.message ?? 'its token is not there yet'),
+    token: {
+      state: token?.state ?? 'none',
+      identity: token?.identity,
+      expiresInSeconds: token?.remainingMs === undefined ? undefined : Math.round(token.remainingMs / 1_000),
+      error: token?.error?.message,
+    },
+    breaker: isBreakerOpen() ? 'open' : 'closed',
+  };
 }

@@ -33,6 +33,9 @@ export class RefreshingTokenSource implements TokenSource {
   readonly #options: RefreshingTokenSourceOptions;
   readonly #plan: MintPlan;
   #held: TokenInMemory | undefined;
+  readonly #madeAt: Instant;
+  /** When the token held, or the first in a row with it, came. */
+  #validSince: Instant | undefined;
   #minting: Promise<HeldToken> | undefined;
   /** How often the credential's files changed. */
   #changes = 0;
@@ -44,6 +47,7 @@ export class RefreshingTokenSource implements TokenSource {
   constructor(options: RefreshingTokenSourceOptions) {
     this.request = options.request;
     this.#options = options;
+    this.#madeAt = options.clock.now();
     this.#plan = new MintPlan({ ...options, onDue: () => this.#refresh() });
   }
 
@@ -85,12 +89,14 @@ export class RefreshingTokenSource implements TokenSource {
   }
 
   status(): TokenStatus {
-    const valid = this.#usableAt(this.#options.clock.now());
+    const now = this.#options.clock.now();
+    const valid = this.#usableAt(now);
     const otherwise = this.#minting ? 'minting' : this.#failure ? 'failed' : 'empty';
     return {
       state: valid ? 'valid' : otherwise,
       identity: this.#held?.identity,
       remainingMs: valid?.remainingMs(),
+      forMs: valid ? elapsedMs(this.#validSince ?? valid.askedAt, now) : this.#emptyForMs(now),
       error: this.#failure?.error,
     };
   }
@@ -119,6 +125,12 @@ export class RefreshingTokenSource implements TokenSource {
   close(): void {
     this.#closed = true;
     this.#plan.close();
+  }
+
+  #emptyForMs(now: Instant): number {
+    const sinceStartMs = elapsedMs(this.#madeAt, now);
+    const overMs = this.#held === undefined ? Number.NaN : SKEW_MS - this.#held.remainingMs();
+    return Number.isNaN(overMs) ? sinceStartMs : Math.min(sinceStartMs, Math.max(0, overMs));
   }
 
   #usableAt(now: Instant): TokenInMemory | undefined {
@@ -195,6 +207,8 @@ export class RefreshingTokenSource implements TokenSource {
     const { credential, clock } = this.#options;
     const failure = this.#failure;
     const repeated = held.value === this.#held?.value;
+    const now = clock.now();
+    if (this.#usableAt(now) === undefined) this.#validSince = now;
     this.#held = held;
     this.#failure = undefined;
     const refusal = repeated ? toEndingError(this.request, credential) : undefined;

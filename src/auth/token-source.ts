@@ -87,6 +87,8 @@ export interface TokenStatus {
   readonly state: 'empty' | 'minting' | 'valid' | 'failed';
   readonly identity: string | undefined;
   readonly remainingMs: number | undefined;
+  /** How long there has been a valid token without a break, or none. */
+  readonly forMs: number;
   /** The last failure, while it stands. */
   readonly error: Error | undefined;
 }

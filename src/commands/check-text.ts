@@ -113,7 +113,7 @@ function toPlain(text: string): string {
 /** The upstream as it is written in a configuration. */
 export function formatUpstream({ upstream }: RouteConfig): string {
   const base = upstream.basePath === '/' ? '' : upstream.basePath;
-  return (upstream.kind === 'url' ? upstream.origin : `emulator:${upstream.service}`) + base;
+  return (upstream.kind === 'emulator' ? `emulator:${upstream.service}` : upstream.origin) + base;
 }
 
 function describeRoute(route: RouteConfig, { credentials }: Config): readonly string[] {

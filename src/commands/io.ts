@@ -22,4 +22,11 @@ export interface Io {
   onHangup?(run: () => void): void;
   /** The machine's own if left out. */
   readonly clock?: Clock;
+  /**
+   * Hears SIGINT, SIGTERM and SIGHUP as often as they come, in place of `stop`; none of them ends the program then.
+   * @returns stops hearing
+   */
+  hearSignals(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** Whether somebody types: their Ctrl-C reaches every program in the terminal's foreground. */
+  readonly interactive: boolean;
 }

@@ -2,25 +2,30 @@ import type { TokenEvent } from '../auth/token-events.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
+import { ProxyError } from '../errors.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createProxy, type RunningProxy } from '../proxy.ts';
+import { type StandInOptions, standIn } from '../stand-ins.ts';
 import { readVersion } from '../version.ts';
 import { renderBanner, toTokenWarning } from './banner.ts';
 import type { Io } from './io.ts';
 import { type Lifetime, type LifetimeFlags, readLifetime, toExitCode } from './lifetime.ts';
+import { openPortFile, type PortFile } from './port-file.ts';
 import { createReloading, findConfigFile, type Reloading } from './reloading.ts';
 
-export interface StartOptions {
+export interface StartOptions extends StandInOptions {
   readonly flags: ConfigFlags;
   /** `https://…` or `/path=https://…`. */
   readonly routes: readonly string[];
   /** Print one JSON line on stdout once every route's token was asked for. */
   readonly jsonReady: boolean;
+  /** Write the port to this file then. */
+  readonly portFile: string | undefined;
   /** No banner, and only warnings and errors in the log. */
   readonly quiet: boolean;
   readonly lifetime?: LifetimeFlags;
   /** Read the configuration again when a file of it changes; so it is if left out. */
-  readonly watch?: boolean;
+  readonly watch?: boolean | undefined;
 }
 
 /**
@@ -31,28 +36,39 @@ export interface StartOptions {
 export async function runStart(options: StartOptions, io: Io): Promise<number> {
   const lifetime = readLifetime(options.lifetime ?? {}, io.env);
   const config = await readConfig(options, io);
+  const portFile = options.portFile === undefined ? undefined : await openPortFile(options.portFile, io.cwd);
   const log = await createLog({
     stream: io.stderr === process.stderr ? undefined : io.stderr,
     pretty: io.terminal,
     colour: io.colour,
     quiet: options.quiet,
+    ...config.log,
+    project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
-    return await runProxy(config, options, io, { log, lifetime });
+    return await runProxy(config, options, io, { log, lifetime, portFile });
   } finally {
+    portFile?.remove();
     log.flush();
   }
 }
 
-function readConfig({ flags, routes: positionals }: StartOptions, { env, cwd }: Io): Promise<Config> {
-  return resolveConfig({ flags, positionals, env, cwd });
+async function readConfig(options: StartOptions, { env, cwd }: Io): Promise<Config> {
+  const { flags, routes: positionals } = options;
+  return standIn(await resolveConfig({ flags, positionals, env, cwd }), options);
+}
+
+interface Surroundings {
+  readonly log: Log;
+  readonly lifetime: Lifetime;
+  readonly portFile: PortFile | undefined;
 }
 
 async function runProxy(
   config: Config,
   options: StartOptions,
   io: Io,
-  { log, lifetime }: { readonly log: Log; readonly lifetime: Lifetime },
+  { log, lifetime, portFile }: Surroundings,
 ): Promise<number> {
   const { clock = systemClock } = io;
   let isAnnounced = false;
@@ -88,7 +104,10 @@ async function runProxy(
   started.resolve(reloading);
   warnOfDebugging(io, log);
   const early = await Promise.race([proxy.ready, stop.asked]);
-  if (early === undefined) announce(proxy, config, options, io, log, warned);
+  if (early === undefined) {
+    await portFile?.write(findPort(proxy));
+    announce(proxy, config, options, io, log, warned);
+  }
   isAnnounced = true;
   const reason = await stop.asked;
   cancelEnd();
@@ -106,6 +125,15 @@ function toFarewell(reason: string, { drainDelayMs }: Lifetime): string {
 function endAfter({ maxLifetimeMs }: Lifetime, clock: Clock, stop: Stop): () => void {
   if (maxLifetimeMs === undefined) return () => {};
   return clock.schedule(maxLifetimeMs, () => stop.ask('--max-lifetime'));
+}
+
+/** @throws ProxyError `usage` where there are unix sockets alone */
+function findPort({ addresses }: RunningProxy): number {
+  const port = addresses.flatMap((address) => /:(\d+)$/.exec(address)?.[1] ?? [])[0];
+  if (port !== undefined) return Number(port);
+  throw new ProxyError('usage', 'There is no port to write down: the proxy listens on unix sockets alone.', {
+    hint: 'Leave --port-file out, or listen on a port as well: --listen localhost:0.',
+  });
 }
 
 interface Stop {
@@ -181,12 +209,12 @@ function toReadyLine(proxy: RunningProxy): object {
 }
 
 /** What is known to print tokens was refused; of other sections, and those of later versions of Node, nobody can promise it. */
-function warnOfDebugging(io: Io, log: Log): void {
+export function warnOfDebugging(io: Io, log: Log): void {
   if (io.env.NODE_DEBUG) log.warn('NODE_DEBUG is set: what Node prints is not looked through for secrets.');
 }
 
 /** Mints that fail are worth a line each; those that succeed only when they end an outage. */
-function logToken(log: Log, event: TokenEvent): void {
+export function logToken(log: Log, event: TokenEvent): void {
   if (event.type === 'token-failed') {
     const { error, failures, servingMs, nextTryMs } = event;
     const serving =

@@ -11,6 +11,7 @@ export interface Config {
   readonly gate: GateConfig;
   readonly limits: LimitsConfig;
   readonly google: GoogleConfig;
+  readonly log: LogConfig;
   /** Certificates trusted besides Node's own, for upstreams and Google alike: a PEM file's full name. */
   readonly caFile: string | undefined;
   /** Things worth telling the user that are not mistakes. */
@@ -77,6 +78,18 @@ export interface GoogleConfig {
   readonly universeDomain: string;
   /** Longest wait for a token. */
   readonly tokenTimeoutMs: number;
+}
+
+/** What the log says, and how. */
+export interface LogConfig {
+  /** `google`: JSON with the names that Cloud Logging knows. Undefined: one readable line for a terminal, JSON for anything else. */
+  readonly format: 'json' | 'pretty' | 'google' | undefined;
+  /** The least that has a line. */
+  readonly level: 'info' | 'warn' | 'error';
+  /** Share of the requests that went well that have a line, from 0 to 1. */
+  readonly sample: number;
+  /** A request whose answer takes so long to begin has a line in any case; 0: none is slow. */
+  readonly slowMs: number;
 }
 
 /** Where a secret is kept. Secrets themselves are never part of a configuration. */
@@ -211,7 +224,17 @@ export type UpstreamConfig =
   /** `origin` is `https://host[:port]` (or `http:` on loopback); `basePath` is `/` or `/a/b` without a trailing slash. */
   | { readonly kind: 'url'; readonly origin: string; readonly basePath: string }
   /** One of the embedded private services. */
-  | { readonly kind: 'emulator'; readonly service: string; readonly basePath: string };
+  | { readonly kind: 'emulator'; readonly service: string; readonly basePath: string }
+  /** Answers in place of the service at `origin`, where nothing is sent. Never written down: `--emulate` and `--local` make it. */
+  | StandInUpstream;
+
+export interface StandInUpstream {
+  readonly kind: 'stand-in';
+  readonly origin: string;
+  readonly basePath: string;
+  /** Origin of the user's own server behind the emulated front end; undefined: what reached it comes back. */
+  readonly local: string | undefined;
+}
 
 export type TokenConfig =
   /** An ID token. `audience` undefined: inferred from the upstream. */

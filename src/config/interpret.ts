@@ -8,6 +8,7 @@ import { parseHostName, parseOrigin } from './host.ts';
 import type { RefuseAt } from './issues.ts';
 import type { Env, Layer } from './layers.ts';
 import { readListeners } from './listeners.ts';
+import { readLog } from './log.ts';
 import { readRoutes } from './routes.ts';
 import { findWarnings } from './warnings.ts';
 
@@ -44,6 +45,7 @@ export function interpretDraft({ source, folder, draft, refuseAt, layers, env }:
     gate,
     limits: readLimits(draft.limits),
     google,
+    log: readLog(layers),
     caFile: caFile && parseFileName(caFile.value, { folder: caFile.folder, env }, caFile.refuse),
     warnings,
   });

@@ -17,6 +17,8 @@ export interface ConfigFlags {
   readonly allowUnauthenticatedClients?: boolean;
   /** File name. */
   readonly caFile?: string;
+  readonly logFormat?: string;
+  readonly logLevel?: string;
   /** `env:NAME` or `file:PATH`. */
   readonly clientSecret?: string;
 }
@@ -39,6 +41,14 @@ export interface Layer {
   /** For every listener, whatever was said of it. */
   readonly clientSecret?: GivenFile | undefined;
   readonly universeDomain?: Given<string> | undefined;
+  readonly log?: GivenLog | undefined;
+}
+
+export interface GivenLog {
+  readonly format?: Given<string> | undefined;
+  readonly level?: Given<string> | undefined;
+  readonly sample?: Given<string | number> | undefined;
+  readonly slow?: Given<string> | undefined;
 }
 
 /** A file name, and the folder it starts at. */
@@ -68,7 +78,7 @@ export function toGoogleLayer(env: Env, note: Note): Layer {
 
 /** @param folder the file's own */
 export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt, folder: string): Layer {
-  const { admin, gate } = draft;
+  const { admin, gate, log } = draft;
   const given = <T>(setting: string, value: T | undefined, path: Path = [setting]): Given<T> | undefined =>
     value === undefined ? undefined : { value, refuse: refuseAt(path) };
   const caFile = given('caFile', draft.caFile);
@@ -84,6 +94,12 @@ export function toFileLayer(draft: DraftFile, refuseAt: RefuseAt, folder: string
     allowUnauthenticatedClients: gate?.allowUnauthenticatedClients,
     caFile: caFile && { ...caFile, folder },
     universeDomain: given('universeDomain', draft.universeDomain),
+    log: {
+      format: given('format', log?.format, ['log', 'format']),
+      level: given('level', log?.level, ['log', 'level']),
+      sample: given('sample', log?.sample, ['log', 'sample']),
+      slow: given('slow', log?.slow, ['log', 'slow']),
+    },
   };
 }
 
@@ -147,6 +163,12 @@ export function toEnvironmentLayer(env: Env, note: Note, cwd: string): Layer {
     adminTokenFile: adminTokenFile && { ...adminTokenFile, folder: cwd },
     allowUnauthenticatedClients: allow && parseBoolean(allow),
     caFile: caFile && { ...caFile, folder: cwd },
+    log: {
+      format: read('GBP_LOG_FORMAT'),
+      level: read('GBP_LOG_LEVEL'),
+      sample: read('GBP_LOG_SAMPLE'),
+      slow: read('GBP_LOG_SLOW'),
+    },
     // The one variable that holds a secret itself, for containers. Set to nothing it is a mistake: found when it is read.
     clientSecret:
       env.GBP_CLIENT_SECRET === undefined
@@ -169,6 +191,10 @@ export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer 
     adminTokenFile: file('--admin-token-file', flags.adminTokenFile),
     allowUnauthenticatedClients: flags.allowUnauthenticatedClients,
     caFile: file('--ca-file', flags.caFile),
+    log: {
+      format: flags.logFormat === undefined ? undefined : given('--log-format', flags.logFormat),
+      level: flags.logLevel === undefined ? undefined : given('--log-level', flags.logLevel),
+    },
     clientSecret:
       flags.clientSecret === undefined
         ? undefined
@@ -191,13 +217,19 @@ const VARIABLES = [
   'GBP_DRAIN_DELAY',
   'GBP_DRAIN_TIMEOUT',
   'GBP_MAX_LIFETIME',
+  'GBP_LOG_FORMAT',
+  'GBP_LOG_LEVEL',
+  'GBP_LOG_SAMPLE',
+  'GBP_LOG_SLOW',
 ] as const;
 type VariableName = (typeof VARIABLES)[number];
 
 /** Variables that look like ours but are not, each with the one that was probably meant. */
 export function findMistypedVariables(env: Env): readonly (readonly [given: string, meant: string])[] {
   return Object.keys(env).flatMap((name) => {
-    if (!name.startsWith('GBP_') || VARIABLES.some((known) => known === name)) return [];
+    // What `exec` tells its command is ours, too, and read by nobody here.
+    const isOurs = VARIABLES.some((known) => known === name) || /^GBP_URL(?:_|$)/.test(name);
+    if (!name.startsWith('GBP_') || isOurs) return [];
     const meant = nearest(name, VARIABLES);
     return meant === undefined ? [] : [[name, meant]];
   });

@@ -4,6 +4,7 @@
  */
 import { credentials } from './credential-schema.ts';
 import { listen } from './listen-schema.ts';
+import { DEFAULT_SLOW, LOG_FORMATS, LOG_LEVELS } from './log.ts';
 import { route } from './route-schema.ts';
 import { address, listOf, settings, text, z } from './schema-parts.ts';
 
@@ -30,7 +31,7 @@ const admin = z
   })
   .meta({
     description:
-      'Where the state of the proxy is told (/livez, /readyz) and changed; false for nowhere. Left out: 127.0.0.1:9901, or a free port if that one is taken.',
+      'Where the state of the proxy is told (/livez, /readyz, /metrics) and changed; false for nowhere. Left out: 127.0.0.1:9901, or a free port if that one is taken.',
     default: ADMIN_DEFAULT,
     examples: [ADMIN_DEFAULT, false, { address: ADMIN_DEFAULT, tokenFile: 'admin.token' }],
   });
@@ -75,6 +76,38 @@ const limits = settings({
   requests: limit('Most requests in flight at once, open WebSockets among them.', 4_096),
 }).describe('How much may be at work at once. What comes on top is refused at once, with 503.');
 
+const log = settings({
+  format: z
+    .enum(LOG_FORMATS, { error: 'json, pretty or google' })
+    .meta({
+      description:
+        'json; pretty, a readable line for people; google, JSON with the names that Cloud Logging knows. Left out: pretty on a terminal, else json.',
+    })
+    .optional(),
+  level: z
+    .enum(LOG_LEVELS, { error: 'info, warn or error' })
+    .meta({
+      description: 'The least that has a line. Requests are info, or warn where they failed.',
+      default: 'info',
+    })
+    .optional(),
+  sample: z
+    .union([z.number().meta({ minimum: 0, maximum: 1 }), z.string()], { error: 'a share such as 0.1 or 10%' })
+    .meta({
+      description:
+        'Share of the requests that went well that have a line, from 0 to 1. Those that failed, were refused by Google or were slow always do.',
+      default: 1,
+      examples: [0.1, '1%'],
+    })
+    .optional(),
+  slow: text('a duration such as 5s')
+    .meta({
+      description: 'From when on a request is slow, by the time to the head of its answer; off for never.',
+      default: DEFAULT_SLOW,
+    })
+    .optional(),
+}).describe('What the log says, and how.');
+
 const fileSchema = settings({
   listen: listen.optional(),
   admin: admin.optional(),
@@ -84,6 +117,7 @@ const fileSchema = settings({
   ),
   gate: gate.optional(),
   limits: limits.optional(),
+  log: log.optional(),
   caFile: text('a file name')
     .meta({
       description:

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { HeaderLine } from './header-lines.ts';
 import type { VerifiedIdToken } from './issuer.ts';
@@ -7,7 +8,7 @@ import type { ServiceName } from './service-names.ts';
 
 /** A request as the application behind the front end sees it. */
 export interface AppRequest {
-  readonly service: ServiceName;
+  readonly service: string;
   readonly method: string;
   /** Path and query as they came. */
   readonly target: string;
@@ -18,6 +19,13 @@ export interface AppRequest {
   readonly verified: VerifiedIdToken | undefined;
   readonly clock: Clock;
 }
+
+/** Takes over a connection for another protocol; `head` is what has come of it already. */
+export type UpgradeApp = (
+  request: Pick<AppRequest, 'method' | 'target' | 'headers'>,
+  socket: Duplex,
+  head: Buffer,
+) => void;
 
 export type App = (request: AppRequest, response: ServerResponse) => Promise<void>;
 

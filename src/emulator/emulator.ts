@@ -22,14 +22,15 @@ import { type EmulatedFederation, toFederation } from './federation.ts';
 import { createGithub } from './github.ts';
 import type { Google } from './google/http.ts';
 import { createGoogleHandler, createRequestCounts, type RequestCounts } from './google/server.ts';
-import { createIssuer, type Issuer, type Mint, TOKEN_LIFETIME_MS } from './issuer.ts';
-import { generateKeys, type Keys } from './keys.ts';
+import { createIssuer, type Mint, TOKEN_LIFETIME_MS } from './issuer.ts';
+import { generateKeys } from './keys.ts';
 import { type LoopbackServer, listenOnLoopback } from './listen.ts';
 import { type MutualTlsServer, startMutualTls } from './mutual-tls.ts';
 import { createProjectState, type EmulatedProject, toUsualContent } from './project.ts';
-import { type RunningService, startService } from './service.ts';
+import { type RunningService, type ServiceContext, startService } from './service.ts';
 import { SERVICE_NAMES, type ServiceName } from './service-names.ts';
 import type { ServicePolicy } from './service-policy.ts';
+import { type StandIn, startStandIn } from './stand-in.ts';
 
 export type { CredentialJson } from './credentials.ts';
 export type { Fault, Faults, GoogleEndpoint } from './faults.ts';
@@ -39,6 +40,7 @@ export type { MutualTls } from './mutual-tls.ts';
 export type { EmulatedProject, ListedFunction, ListedService, ProjectContent } from './project.ts';
 export { SERVICE_NAMES, type ServiceName } from './service-names.ts';
 export type { ServicePolicy } from './service-policy.ts';
+export type { StandIn, StandInGuard } from './stand-in.ts';
 
 export interface EmulatorOptions {
   /** Everybody's clock in here: Google's, and the services'. The machine's own unless given. */
@@ -47,6 +49,8 @@ export interface EmulatorOptions {
   readonly port?: number;
   /** Which services to start; all unless given. */
   readonly services?: readonly ServiceName[];
+  /** Services that answer in place of real ones; none unless given. */
+  readonly standIns?: readonly StandIn[];
   /** Life of every token, in ms; one hour unless given. Whole seconds count. */
   readonly tokenLifetimeMs?: number;
   /** The universe everything is in; `googleapis.com` unless given. */
@@ -83,6 +87,8 @@ export interface EmulatedGoogle {
 export interface Emulator {
   readonly google: EmulatedGoogle;
   readonly services: Readonly<Partial<Record<ServiceName, EmulatedService>>>;
+  /** Where each stand-in listens, by its name. */
+  readonly standIns: ReadonlyMap<string, string>;
   /** Credential files, parsed. */
   readonly credentials: {
     /** Key of an account that may call every service. */
@@ -124,6 +130,7 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     clock = systemClock,
     port = 0,
     services = SERVICE_NAMES,
+    standIns = [],
     tokenLifetimeMs = TOKEN_LIFETIME_MS,
     universeDomain = DEFAULT_UNIVERSE,
   } = options;
@@ -148,16 +155,19 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
   const google = await listenOnLoopback({ port, clock, handle });
   const place = { origin: google.origin, universeDomain };
   let mutualTls: Promise<MutualTlsServer> | undefined;
-  const started = await startServices(services, { clock, issuer, keys }).catch(async (error: unknown) => {
-    await google.close();
-    throw error;
-  });
+  const { started, stoodIn } = await startServices({ services, standIns }, { clock, issuer, keys }).catch(
+    async (error: unknown) => {
+      await google.close();
+      throw error;
+    },
+  );
 
   state.project.set(toUsualContent(started));
 
   return {
     google: toGoogle(google),
     services: Object.fromEntries(started.map((service) => [service.name, toService(service)])),
+    standIns: new Map(stoodIn.map(({ name, origin }) => [name, origin])),
     credentials: toCredentials(state, place),
     project: { id: PROJECT.id, number: PROJECT.number, set: (content) => state.project.set(content) },
     federation: toFederation({
@@ -180,24 +190,35 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     requests,
     faults,
     async close() {
-      await Promise.all([google, ...started].map((server) => server.close()));
+      await Promise.all([google, ...started, ...stoodIn].map((server) => server.close()));
       await mutualTls?.then((server) => server.close());
     },
   };
 }
 
+interface Started {
+  readonly started: readonly RunningService<ServiceName>[];
+  readonly stoodIn: readonly RunningService[];
+}
+
 /** All of them, or none. */
 async function startServices(
-  names: readonly ServiceName[],
-  context: { readonly clock: Clock; readonly issuer: Issuer; readonly keys: Keys },
-): Promise<readonly RunningService[]> {
-  const starts = [...new Set(names)].map((name) => startService({ name, ...context }));
-  const results = await Promise.allSettled(starts);
-  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed === undefined) return started;
-  await Promise.all(started.map((server) => server.close()));
+  { services, standIns }: Pick<Required<EmulatorOptions>, 'services' | 'standIns'>,
+  context: ServiceContext,
+): Promise<Started> {
+  const results = await Promise.all([
+    Promise.allSettled([...new Set(services)].map((name) => startService(name, context))),
+    Promise.allSettled(standIns.map((standIn) => startStandIn(standIn, context))),
+  ]);
+  const [started, stoodIn] = [toStarted(results[0]), toStarted(results[1])];
+  const failed = results.flat().find((result) => result.status === 'rejected');
+  if (failed === undefined) return { started, stoodIn };
+  await Promise.all([...started, ...stoodIn].map((server) => server.close()));
   throw failed.reason;
+}
+
+function toStarted<T>(results: readonly PromiseSettledResult<T>[]): readonly T[] {
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
 function toGoogle({ origin, host }: LoopbackServer): EmulatedGoogle {
@@ -212,7 +233,7 @@ function toGoogle({ origin, host }: LoopbackServer): EmulatedGoogle {
   };
 }
 
-function toService({ name, origin, policy, set }: RunningService): EmulatedService {
+function toService({ name, origin, policy, set }: RunningService<ServiceName>): EmulatedService {
   return {
     name,
     url: origin,

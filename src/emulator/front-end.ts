@@ -10,6 +10,9 @@ import { isMember, type ServicePolicy } from './service-policy.ts';
 /** What stands in a token's place of its signature once Cloud Run has checked it. */
 const SIGNATURE_REMOVED = 'SIGNATURE_REMOVED_BY_GOOGLE';
 
+/** What stands in place of an access token once it was checked. */
+const TOKEN_REMOVED = 'ACCESS_TOKEN_REMOVED_BY_EMULATOR';
+
 /** Of two credentials, the first alone is checked. https://cloud.google.com/run/docs/authenticating/service-to-service */
 const CREDENTIAL_HEADERS = ['x-serverless-authorization', 'authorization'] as const;
 
@@ -24,8 +27,10 @@ export interface FrontEndRequest {
 
 /** What the front end knows of the service behind it. */
 export interface GuardedService {
-  /** Where the service listens: its main audience. */
+  /** Where the service listens: its main audience, unless there is a `url`. */
   readonly origin: string;
+  /** The origin it is known by, where that is another. */
+  readonly url?: string | undefined;
   readonly policy: ServicePolicy;
   readonly issuer: Issuer;
   /** Asked only where the policy says so. */
@@ -50,12 +55,14 @@ export async function admit(request: FrontEndRequest, service: GuardedService): 
   const url = findOwnUrl(readHeader(request.headers, 'host'), service);
   if (url === undefined || !policy.enabled || policy.ingress === 'internal') return refuse(404, request);
   const admission =
-    policy.iap === undefined
-      ? await admitInvoker(request, service)
-      : await iap.admit(
-          { ...request, url: `${url}${request.path}` },
-          { ...policy.iap, members: policy.invokers },
-        );
+    policy.tokens === 'access'
+      ? admitHolder(request, service)
+      : policy.iap === undefined
+        ? await admitInvoker(request, service)
+        : await iap.admit(
+            { ...request, url: `${url}${request.path}` },
+            { ...policy.iap, members: policy.invokers },
+          );
   if (!admission.admitted) return admission;
   return { ...admission, headers: addForwarding(admission.headers, request.clientAddress, new URL(url)) };
 }
@@ -86,20 +93,37 @@ async function admitInvoker(request: FrontEndRequest, service: GuardedService): 
   return { admitted: true, headers: seen, verified };
 }
 
+/**
+ * The check of Google's APIs: an access token that is valid now. The application isn't given it, as an API's own servers
+ * would be: it has no use for it, and might say it again.
+ */
+function admitHolder(request: FrontEndRequest, { issuer }: GuardedService): Admission {
+  const { headers } = request;
+  const token = readBearerToken(headers, 'authorization');
+  if (token === undefined || issuer.findAccessToken(token) === undefined) return refuse(401, request);
+  const seen = headers.map((line): HeaderLine => {
+    return line[0].toLowerCase() === 'authorization' ? [line[0], `Bearer ${TOKEN_REMOVED}`] : line;
+  });
+  return { admitted: true, headers: seen, verified: undefined };
+}
+
 function refuse(status: 401 | 403 | 404, { path }: FrontEndRequest): Admission {
   return { admitted: false, page: toRefusalPage(status, path) };
 }
 
 /** The URL a request came to, by its host name; a request under another one reaches nobody. */
-function findOwnUrl(host: string | undefined, { origin, policy }: GuardedService): string | undefined {
+function findOwnUrl(host: string | undefined, { origin, url, policy }: GuardedService): string | undefined {
   const { port } = new URL(origin);
-  if (host === `127.0.0.1:${port}` || host === `localhost:${port}`) return origin;
+  if (host === `127.0.0.1:${port}` || host === `localhost:${port}`) return url ?? origin;
   return policy.hosts.some((name) => name === host) ? `https://${host}` : undefined;
 }
 
-function isAccepted({ account, audience }: VerifiedIdToken, { origin, policy }: GuardedService): boolean {
+function isAccepted(
+  { account, audience }: VerifiedIdToken,
+  { origin, url, policy }: GuardedService,
+): boolean {
   const hosts = policy.hosts.filter((host) => host.endsWith('.run.app')).map((host) => `https://${host}`);
-  const own = [origin, ...hosts].flatMap((url) => [url, `${url}/`]);
+  const own = [url ?? origin, ...hosts].flatMap((one) => [one, `${one}/`]);
   if (own.includes(audience) || policy.customAudiences.includes(audience)) return true;
   return isPerson(account) && GCLOUD_CLIENT_IDS.includes(audience);
 }

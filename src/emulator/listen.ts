@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
@@ -14,11 +15,21 @@ export type RequestHandler = (
   origin: string,
 ) => Promise<void>;
 
+/** Takes over the connection of a request for another protocol (RFC 9110, section 7.8). */
+export type UpgradeHandler = (
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  origin: string,
+) => Promise<void>;
+
 export interface ListenOptions {
   /** 0 for any free port. */
   readonly port: number;
   readonly clock: Clock;
   readonly handle: RequestHandler;
+  /** Without it such requests are served as if they asked for nothing. */
+  readonly upgrade?: UpgradeHandler | undefined;
   /** Over TLS, if given. */
   readonly tls?: TlsOptions;
 }
@@ -38,7 +49,13 @@ export interface LoopbackServer {
  * its handler, which may refuse it before the body comes.
  * @throws ProxyError `address_in_use` or `address_unavailable`
  */
-export async function listenOnLoopback({ port, clock, handle, tls }: ListenOptions): Promise<LoopbackServer> {
+export async function listenOnLoopback({
+  port,
+  clock,
+  handle,
+  upgrade,
+  tls,
+}: ListenOptions): Promise<LoopbackServer> {
   let origin = '';
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     response.setHeader('Date', new Date(clock.now().wallMs).toUTCString());
@@ -49,6 +66,15 @@ export async function listenOnLoopback({ port, clock, handle, tls }: ListenOptio
   const server =
     tls === undefined ? createServer(timeouts, answer) : createTlsServer({ ...timeouts, ...tls }, answer);
   server.on('checkContinue', answer);
+  // The server forgets connections that were taken over.
+  const takenOver = new Set<Duplex>();
+  if (upgrade !== undefined) {
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      takenOver.add(socket);
+      socket.once('close', () => takenOver.delete(socket)).on('error', () => socket.destroy());
+      upgrade(request, socket, head, origin).catch(() => socket.destroy());
+    });
+  }
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(toListenError(error, port)));
@@ -66,6 +92,7 @@ export async function listenOnLoopback({ port, clock, handle, tls }: ListenOptio
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        for (const socket of takenOver) socket.destroy();
       }),
   };
 }

@@ -1,5 +1,4 @@
 import { type Account, INVOKERS } from './directory.ts';
-import type { ServiceName } from './service-names.ts';
 
 /** How a service is set up: what `gcloud run services update` and IAM decide. */
 export interface ServicePolicy {
@@ -21,10 +20,12 @@ export interface ServicePolicy {
    * making, hence an audience; any other is a custom domain.
    */
   readonly hosts: readonly string[];
+  /** What a caller has to bring: an ID token, or an access token as Google's own APIs want it. */
+  readonly tokens: 'id' | 'access';
 }
 
 /** How every service starts. */
-export function toDefaultPolicy(name: ServiceName): ServicePolicy {
+export function toDefaultPolicy(name: string): ServicePolicy {
   return {
     ingress: 'all',
     invokers: INVOKERS,
@@ -32,6 +33,7 @@ export function toDefaultPolicy(name: ServiceName): ServicePolicy {
     iap: undefined,
     enabled: true,
     hosts: [],
+    tokens: 'id',
   };
 }
 

@@ -7,7 +7,7 @@
 export type Fate =
   /** Envoy does the same. */
   | { readonly kind: 'carried' }
-  /** It belongs to one of several kinds, of which all is said. */
+  /** It belongs to a setting, or one of its kinds, of which all is said. */
   | { readonly kind: 'with-kind' }
   /** Envoy does something like it; `text` says what is different. */
   | { readonly kind: 'differs'; readonly text: string }
@@ -49,6 +49,11 @@ export const COVERAGE = {
   ),
   'admin.address': carried,
   'admin.tokenFile': leftOut('Envoy’s admin port asks for no token, so no file with one is written.'),
+  log: leftOut('Envoy has an access log of its own, which is written here without values of queries.'),
+  'log.format': withKind,
+  'log.level': withKind,
+  'log.sample': withKind,
+  'log.slow': withKind,
   credentials: carried,
   'credentials.kind': carried,
   'credentials.kind=metadata': carried,

@@ -18,6 +18,8 @@ export function noteSettings(config: Config, served: readonly RouteConfig[], rem
   if (config.admin?.tokenFile !== undefined) remarks.note('admin.tokenFile');
   remarks.note('limits.connections');
   remarks.note('limits.requests');
+  if (config.log.format !== undefined || config.log.sample < 1 || config.log.level !== 'info')
+    remarks.note('log');
   if (config.caFile !== undefined) remarks.note('caFile');
   if (config.google.universeDomain !== 'googleapis.com') remarks.note('universeDomain');
   for (const route of served) {

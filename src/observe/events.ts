@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
+import type { TraceContext } from './trace.ts';
 
 /** One request's way through, told once it is over. Holds no header, body, query value or token. */
 export interface ExchangeRecord {
@@ -17,6 +18,12 @@ export interface ExchangeRecord {
   readonly totalMs: number;
   /** How old the token was that went with it; undefined without one. */
   readonly tokenAgeMs: number | undefined;
+  /** Of the request's content, as far as it was read. */
+  readonly requestBytes: number;
+  /** Of an upstream's content that went to the client; none of the proxy's own, nor of an open WebSocket. */
+  readonly responseBytes: number;
+  /** What its `traceparent` says. */
+  readonly trace: TraceContext | undefined;
   /** Why Google, and not the application, refused it; undefined where it didn't. */
   readonly refusal: RefusalRecord | undefined;
   /** Sent a second time with a new token, as the first one was refused. */
@@ -37,7 +44,30 @@ export interface RefusalRecord {
   readonly hint: string | undefined;
 }
 
+/** Something that happened on the way to an upstream. */
+export type UpstreamEvent = UpstreamEventDetail & {
+  /** `https://host[:port]`. */
+  readonly origin: string;
+};
+
+export type UpstreamEventDetail =
+  /** A new connection stands. */
+  | { readonly type: 'connected' }
+  /** A request is sent a second time; `reason` is how far the first attempt came. */
+  | { readonly type: 'retried'; readonly reason: string }
+  /** Connections failed so often that for a moment none is tried. */
+  | { readonly type: 'breaker-opened'; readonly failures: number };
+
+/** A new configuration was asked for: in force now, or refused, with the old one still in force. */
+export interface ReloadEvent {
+  readonly result: 'applied' | 'refused';
+}
+
 /** Receives what happens. Everything that observes - log, metrics - implements this and nothing else. */
 export interface Observer {
   onExchange(record: ExchangeRecord): void;
+  /** A WebSocket is open now; once it is over, its exchange is told with status 101. */
+  onWebSocket?(route: string): void;
+  onUpstream?(event: UpstreamEvent): void;
+  onReload?(event: ReloadEvent): void;
 }

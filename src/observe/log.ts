@@ -1,21 +1,35 @@
 import type { Writable } from 'node:stream';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { isProxyError } from '../errors.ts';
-import type { ExchangeRecord, Observer } from './events.ts';
+import type { ExchangeRecord, Observer, UpstreamEvent } from './events.ts';
 import { toReadableLine } from './readable-line.ts';
 import { redactSecrets } from './redact.ts';
+import { type LineFacts, type LogFields, toGoogleFields, toRequestFields } from './request-fields.ts';
+import { createSampling } from './sampling.ts';
 
 export interface LogOptions {
   /** Where lines go; undefined means the process's stderr, written without blocking. */
   readonly stream: Writable | undefined;
-  /** One readable line a message instead of JSON. */
+  /** One readable line a message instead of JSON, unless `format` says otherwise. */
   readonly pretty: boolean;
   readonly colour: boolean;
-  /** Only warnings and errors. */
+  /** Only warnings and errors, whatever `level` says. */
   readonly quiet: boolean;
+  /** `google`: JSON with the names that Cloud Logging knows. */
+  readonly format?: 'json' | 'pretty' | 'google' | undefined;
+  /** The least that has a line; `info` if left out. */
+  readonly level?: LogLevel;
+  /** Share of the requests that went well that have a line; 1, all of them, if left out. */
+  readonly sample?: number;
+  /** From when on a request is slow, and has a line in any case; 0 or left out: never. */
+  readonly slowMs?: number;
+  /** Where Cloud Logging looks for traces. */
+  readonly project?: string | undefined;
   /** Milliseconds on a monotonic clock; the process's own if left out. */
   readonly monotonicMs?: () => number;
 }
+
+export type LogLevel = 'info' | 'warn' | 'error';
 
 /** What the program says while it runs. No line holds a header, a body, a query value or a token. */
 export interface Log {
@@ -28,32 +42,57 @@ export interface Log {
   flush(): void;
 }
 
-/** Plain values only: whatever is put here is written as it is. */
-export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
-
 /** Makes the log. */
 export async function createLog(options: LogOptions): Promise<Log> {
-  const destination = options.stream ?? pino.destination({ dest: 2, sync: false });
-  const target = options.pretty ? await createPrettyStream(destination, options.colour) : destination;
+  const { stream, quiet, sample = 1, slowMs = 0, project } = options;
+  const { level = 'info', format = options.pretty ? 'pretty' : 'json' } = options;
+  const destination = stream ?? pino.destination({ dest: 2, sync: false });
+  const target = format === 'pretty' ? await createPrettyStream(destination, options.colour) : destination;
   const logger = pino(
     {
-      level: options.quiet ? 'warn' : 'info',
+      level: quiet && level === 'info' ? 'warn' : level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      ...(format === 'google' ? GOOGLE_NAMES : OWN_NAMES),
     },
     target,
   );
-  const isNews = createNewsGate(options.monotonicMs ?? (() => performance.now()));
+  const lines: RequestLines = {
+    logger,
+    isNews: createNewsGate(options.monotonicMs ?? (() => performance.now())),
+    toFacts: createSampling({ sample, slowMs, isOn: logger.isLevelEnabled('info') }),
+    toFields: (record, facts) =>
+      format === 'google' ? toGoogleFields(record, facts, project) : toRequestFields(record, facts),
+  };
   return {
     info: (message, fields) => logger.info(fields ?? {}, redactSecrets(message)),
     warn: (message, fields) => logger.warn(fields ?? {}, redactSecrets(message)),
     error: (message, fields) => logger.error(fields ?? {}, redactSecrets(message)),
-    observer: { onExchange: (record) => logExchange(logger, record, isNews) },
+    observer: {
+      onExchange: (record) => logExchange(lines, record),
+      onUpstream: (event) => logUpstream(logger, event),
+    },
     flush: () => {
       if ('flushSync' in destination) destination.flushSync();
     },
   };
+}
+
+const OWN_NAMES = { formatters: { level: (label: string) => ({ level: label }) } };
+
+/** https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#logseverity */
+const SEVERITIES: Readonly<Record<string, string>> = { info: 'INFO', warn: 'WARNING', error: 'ERROR' };
+const GOOGLE_NAMES = {
+  messageKey: 'message',
+  formatters: { level: (label: string) => ({ severity: SEVERITIES[label] ?? 'DEFAULT' }) },
+};
+
+/** What makes a line of a request. */
+interface RequestLines {
+  readonly logger: Logger;
+  readonly isNews: (what: string) => boolean;
+  readonly toFacts: (record: ExchangeRecord) => LineFacts | undefined;
+  readonly toFields: (record: ExchangeRecord, facts: LineFacts) => LogFields;
 }
 
 /** An explanation is repeated after this long, not with every request that it explains. */
@@ -71,21 +110,19 @@ function createNewsGate(monotonicMs: () => number): (what: string) => boolean {
   };
 }
 
-function logExchange(logger: Logger, record: ExchangeRecord, isNews: (what: string) => boolean): void {
-  const fields = {
-    requestId: record.requestId,
-    method: record.method,
-    target: record.target,
-    route: record.route,
-    status: record.status,
-    upstreamMs: round(record.upstreamMs),
-    totalMs: round(record.totalMs),
-    tokenAgeS: record.tokenAgeMs === undefined ? undefined : Math.round(record.tokenAgeMs / 1_000),
-    error: record.error,
-    refusedBy: record.refusal?.by,
-    cause: record.refusal?.cause,
-    replayed: record.isReplay || undefined,
-  };
+function logUpstream(logger: Logger, event: UpstreamEvent): void {
+  if (event.type !== 'breaker-opened') return;
+  const { origin, failures } = event;
+  logger.warn(
+    { upstream: origin },
+    `The last ${failures} connections to ${origin} failed, so for a moment none is tried.`,
+  );
+}
+
+function logExchange({ logger, isNews, toFacts, toFields }: RequestLines, record: ExchangeRecord): void {
+  const facts = toFacts(record);
+  if (facts === undefined) return;
+  const fields = toFields(record, facts);
   if (record.leakedHeaders !== undefined) {
     const names = record.leakedHeaders.join(', ');
     logger.warn(
@@ -103,10 +140,6 @@ function logExchange(logger: Logger, record: ExchangeRecord, isNews: (what: stri
   } else {
     logger.info(fields, record.message ?? 'request');
   }
-}
-
-function round(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : Math.round(ms * 10) / 10;
 }
 
 /** An unexpected error's stack with secrets taken out; never its other properties, which can hold whole requests. */

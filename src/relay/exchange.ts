@@ -5,7 +5,9 @@ import type { Caller } from '../gate/caller.ts';
 import { toSharedLines, withoutCors } from '../gate/cors-response.ts';
 import type { SignIns } from '../gate/sign-ins.ts';
 import type { ExchangeRecord, Observer } from '../observe/events.ts';
+import { tell } from '../observe/observers.ts';
 import { redactTarget } from '../observe/redact.ts';
+import { parseTraceparent } from '../observe/trace.ts';
 import {
   type Answer,
   toAskAnswer,
@@ -78,10 +80,12 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   /** The name of the route; undefined while there is none. */
   #route: string | undefined;
   #token: HeldToken | undefined;
+  #tokenAgeMs: number | undefined;
   #sending: Sending | undefined;
   #sentMs: number | undefined;
   #upstreamMs: number | undefined;
   #body: RequestBody | null = null;
+  #responseBytes = 0;
   #hasHead = false;
   #isOver = false;
   #isCounted = false;
@@ -187,6 +191,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
 
   #send(forward: Forward, token: HeldToken | undefined): void {
     this.#token = token;
+    this.#tokenAgeMs = token?.ageMs();
     try {
       const lines = composeHead(forward, token);
       this.#body ??= this.#openBody(forward);
@@ -246,6 +251,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#hasHead = true;
     this.#isSwitched = true;
     this.#client.handOver();
+    const { observer } = this.#context;
+    if (observer !== undefined) tell(observer, (one) => one.onWebSocket?.(this.#route ?? ''));
     return this.#withoutCors(head.lines);
   }
 
@@ -339,6 +346,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#screen.onData(chunk);
       return this.#screen === undefined;
     }
+    this.#responseBytes += chunk.length;
     return this.#client.sendData(chunk);
   }
 
@@ -413,6 +421,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     if (this.#isCounted) load.leave();
     if (observer === undefined) return;
     const cause = this.#error?.code === 'internal' ? this.#error.cause : undefined;
+    const traceparent = this.#forward?.facts.traceparent;
     const record: ExchangeRecord = {
       requestId: this.#id(),
       method: head.method,
@@ -423,19 +432,16 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       message: this.#error?.message,
       upstreamMs: this.#upstreamMs,
       totalMs: this.#context.monotonicMs() - this.#startMs,
-      tokenAgeMs: this.#token?.ageMs(),
+      tokenAgeMs: this.#tokenAgeMs,
+      requestBytes: this.#body?.readBytes ?? 0,
+      responseBytes: this.#responseBytes,
+      trace: traceparent === undefined ? undefined : parseTraceparent(traceparent),
       refusal: this.#refusal,
       isReplay: this.#isReplay,
       leakedHeaders: this.#leaked,
       cause,
     };
-    try {
-      observer.onExchange(record);
-    } catch (error) {
-      // Whoever looks on can't end what it looks at; its message is left out, as nobody knows what it quotes.
-      const kind = error instanceof Error ? error.name : typeof error;
-      process.emitWarning(`What observes requests failed (${kind}).`, 'ObserverWarning');
-    }
+    tell(observer, (one) => one.onExchange(record));
   }
 }
 

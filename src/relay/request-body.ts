@@ -7,6 +7,8 @@ export interface RequestBody {
   readonly length: number | undefined;
   /** Whether `open` would begin at the body's first byte: nothing was read yet, or all that was is remembered. */
   readonly isWhole: boolean;
+  /** How much of it came so far. */
+  readonly readBytes: number;
   /**
    * Gives the body to a sink, from its first byte, in place of the sink before. Calls nothing before it returns.
    */
@@ -77,6 +79,10 @@ export class StreamedBody implements RequestBody {
 
   get isWhole(): boolean {
     return this.#remembered !== undefined;
+  }
+
+  get readBytes(): number {
+    return this.#readBytes;
   }
 
   open(sink: BodySink): BodyReading {

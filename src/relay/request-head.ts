@@ -20,6 +20,7 @@ export interface RequestFacts {
   readonly hasCookie: boolean;
   readonly te: string | undefined;
   readonly trailer: string | undefined;
+  readonly traceparent: string | undefined;
   readonly connection: string | undefined;
   /** Lower-case names the client's `Connection` lists beyond the usual ones; undefined when there are none. */
   readonly connectionNames: ReadonlySet<string> | undefined;
@@ -40,15 +41,16 @@ const Role = {
   referer: 7,
   contentType: 8,
   cookie: 9,
-  authorization: 10,
+  traceparent: 10,
+  authorization: 11,
   // From here on: looked at, and never goes on. The body is framed anew.
-  contentLength: 11,
-  transferEncoding: 12,
-  connection: 13,
-  expect: 14,
-  upgrade: 15,
-  te: 16,
-  trailer: 17,
+  contentLength: 12,
+  transferEncoding: 13,
+  connection: 14,
+  expect: 15,
+  upgrade: 16,
+  te: 17,
+  trailer: 18,
 } as const;
 type Role = (typeof Role)[keyof typeof Role];
 
@@ -61,6 +63,7 @@ const REQUEST_ROLES: Readonly<Record<string, Role>> = {
   referer: Role.referer,
   'content-type': Role.contentType,
   cookie: Role.cookie,
+  traceparent: Role.traceparent,
   authorization: Role.authorization,
   'content-length': Role.contentLength,
   'transfer-encoding': Role.transferEncoding,
@@ -109,6 +112,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
   let hasCookie = false;
   let te: string | undefined;
   let trailer: string | undefined;
+  let traceparent: string | undefined;
   for (let i = 0; i + 1 < lines.length; i += 2) {
     const name = lines[i] as string;
     const value = lines[i + 1] as string;
@@ -129,6 +133,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     else if (role === Role.te) te = joinValues(te, value);
     else if (role === Role.trailer) trailer = joinValues(trailer, value);
     else if (role === Role.cookie) hasCookie = true;
+    else if (role === Role.traceparent) traceparent = joinValues(traceparent, value);
     else {
       authorization = value;
       authorizationCount += 1;
@@ -151,6 +156,7 @@ export function readRequestFacts(lines: FieldLines): RequestFacts {
     hasCookie,
     te,
     trailer,
+    traceparent,
     connection,
     connectionNames: connection === undefined ? undefined : namesInConnection(connection),
   };

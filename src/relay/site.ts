@@ -30,8 +30,8 @@ export interface Site {
   readonly homeward: Homeward;
   /** Names of all routes, for the answer to a request that fits none. */
   readonly routeNames: readonly string[];
-  /** Where all routes are on this side, in the order of the configuration. */
-  readonly places: readonly Pick<Route, 'name' | 'host' | 'path'>[];
+  /** All routes, in the order of the configuration. */
+  readonly places: readonly Route[];
 }
 
 export interface ListenerRules {

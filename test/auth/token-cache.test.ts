@@ -28,6 +28,7 @@ test('nothing is minted before somebody asks', async () => {
     state: 'empty',
     identity: undefined,
     remainingMs: undefined,
+    forMs: HOUR_MS,
     error: undefined,
   });
 });
@@ -43,6 +44,23 @@ test('a token comes ready for a header, with its age', async () => {
   assert.equal(source.current(), token);
   assert.equal(source.status().state, 'valid');
   assert.equal(source.status().identity, 'runner@p.iam.gserviceaccount.com');
+});
+
+test('R67: it is known since when there is a token, or none, across refreshes and outages', async () => {
+  const { clock, credential, source } = setUp();
+  await clock.advance(MINUTE_MS);
+  assert.equal(source.status().forMs, MINUTE_MS, 'none so far');
+  await source.obtain();
+  await clock.advance(3 * HOUR_MS);
+  assert.equal(credential.calls.length > 2, true);
+  assert.equal(source.status().forMs, 3 * HOUR_MS, 'a token renewed in time is no new beginning');
+  credential.answer = () => {
+    throw new ProxyError('token_unavailable', 'Google is away.');
+  };
+  await clock.advance(2 * HOUR_MS);
+  assert.equal(source.status().state, 'failed');
+  const emptyMs = source.status().forMs;
+  assert.ok(emptyMs > HOUR_MS && emptyMs < 2 * HOUR_MS, `since the last one ended: ${emptyMs}`);
 });
 
 test('R59: a thousand requests at once make one mint', async () => {

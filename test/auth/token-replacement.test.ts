@@ -79,6 +79,7 @@ test('R56: a replacement that fails gives nothing, and changes nothing about the
       state: 'valid',
       identity: token.identity,
       remainingMs: 50 * MINUTE_MS,
+      forMs: 10 * MINUTE_MS,
       error: undefined,
     });
     assert.partialDeepStrictEqual(events.at(-1), {

@@ -27,6 +27,8 @@ export function createIo(
       terminal: false,
       colour: false,
       stop,
+      hearSignals: () => () => {},
+      interactive: false,
     },
     written,
   };

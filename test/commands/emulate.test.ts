@@ -27,6 +27,8 @@ function run(t: TestContext, options: Partial<EmulateOptions> = {}): Run {
     terminal: false,
     colour: false,
     stop: stopping.signal,
+    hearSignals: () => () => {},
+    interactive: false,
   };
   const exit = runEmulate({ port: 0, jsonReady: true, services: ['hello'], ...options }, io);
   exit.catch(() => undefined);

@@ -44,7 +44,16 @@ async function start(t: TestContext, options: Partial<StartOptions> = {}): Promi
     },
   };
   const exit = runStart(
-    { flags: { port: 0, admin: 'off' }, routes: [], jsonReady: true, quiet: false, ...options },
+    {
+      flags: { port: 0, admin: 'off' },
+      routes: [],
+      jsonReady: true,
+      quiet: false,
+      portFile: undefined,
+      emulate: false,
+      local: [],
+      ...options,
+    },
     all,
   );
   const stop = async (): Promise<number> => {

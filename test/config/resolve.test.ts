@@ -7,7 +7,7 @@ import type { ListenAddress, ListenerConfig } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { ProxyError } from '../../src/errors.ts';
 import { corsLimits } from '../support/sites.ts';
-import { createFolder, resolveFile } from './resolve-file.ts';
+import { createFolder, resolveFile, writeConfig } from './resolve-file.ts';
 
 const ROUTES = 'routes:\n  - path: /orders\n    upstream: https://orders-abc123-an.a.run.app\n';
 
@@ -49,6 +49,7 @@ test('the smallest file gets every default', async (t) => {
     ],
     gate: { hosts: [], origins: [], allowUnauthenticatedClients: false },
     limits: { connections: 8_192, requests: 4_096 },
+    log: { format: undefined, level: 'info', sample: 1, slowMs: 5_000 },
     google: { universeDomain: 'googleapis.com', tokenTimeoutMs: 5_000 },
     caFile: undefined,
     warnings: [],
@@ -279,4 +280,32 @@ test('a variable that is almost one of ours is warned about; others of that pref
       hint: 'Did you mean GBP_LISTEN?',
     },
   ]);
+});
+
+test('the log is set by the file, over it by GBP_LOG_*, over that by flags', async (t) => {
+  const cwd = writeConfig(
+    t,
+    'log: { format: json, level: error, sample: 10%, slow: 700ms }\nroutes: [{ path: /, upstream: https://x.example }]',
+  );
+  const log = async (env: Record<string, string>, flags = {}) =>
+    (await resolveConfig({ flags, positionals: [], env, cwd })).log;
+  assert.deepEqual(await log({}), { format: 'json', level: 'error', sample: 0.1, slowMs: 700 });
+  const env = { GBP_LOG_LEVEL: 'warn', GBP_LOG_SAMPLE: '0.5', GBP_LOG_SLOW: 'off', GBP_LOG_FORMAT: '' };
+  assert.deepEqual(await log(env), { format: 'json', level: 'warn', sample: 0.5, slowMs: 0 });
+  assert.deepEqual(await log(env, { logFormat: 'google', logLevel: 'info' }), {
+    format: 'google',
+    level: 'info',
+    sample: 0.5,
+    slowMs: 0,
+  });
+  for (const [variables, flags, message] of [
+    [
+      { GBP_LOG_FORMAT: 'gogle' },
+      {},
+      /GBP_LOG_FORMAT: "gogle" is not a log format\.[\s\S]*Did you mean `google`\?/,
+    ],
+    [{ GBP_LOG_SAMPLE: 'all' }, {}, /GBP_LOG_SAMPLE: "all" is not a share of the requests/],
+    [{}, { logLevel: 'warning' }, /--log-level: "warning" is not a log level\.[\s\S]*Did you mean `warn`\?/],
+  ] as const)
+    await assert.rejects(log(variables, flags), { code: 'config_invalid', message });
 });

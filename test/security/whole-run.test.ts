@@ -159,7 +159,17 @@ test('R22, R23: a whole run, a report and a crash show no secret anywhere', asyn
   assert.match(answers.get('GET /impersonated') ?? '', /^HTTP\/1\.1 200 /);
   assert.match(answers.get('handshake /leaky/once') ?? '', /^HTTP\/1\.1 101 /);
   assert.match(answers.get('GET /leaky/200') ?? '', /Set-Cookie: plain=1[\s\S]*X-Plain: kept/);
-  for (const path of ['/livez', '/readyz', '/metrics', '/status', '/', '/token', '/debug'])
+  for (const path of [
+    '/livez',
+    '/readyz',
+    '/startupz',
+    '/metrics',
+    '/config',
+    '/status',
+    '/',
+    '/token',
+    '/debug',
+  ])
     answers.set(`admin ${path}`, JSON.stringify(await send(adminUrl ?? '', path)));
   cli.child.kill('SIGUSR2');
   await cli.seen('Node.js report completed');

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -13,6 +14,10 @@ export interface TestProxy {
   readonly proxy: RunningProxy;
   /** What was told of requests that are over. */
   readonly records: readonly ExchangeRecord[];
+  /** Resolves with the next one told. */
+  nextRecord(): Promise<ExchangeRecord>;
+  /** Where the admin port is; empty where there is none. */
+  readonly admin: string;
 }
 
 export interface TestProxyOptions {
@@ -22,13 +27,15 @@ export interface TestProxyOptions {
   readonly clientSecret?: string;
   /** Serve TLS with a certificate for these names, in place of clear text. */
   readonly tlsNames?: readonly string[];
+  /** Have an admin port, on any free port. */
+  readonly admin?: boolean;
 }
 
 /** Starts one that sends no tokens, on a free port of both loopback families; it is stopped after the test. */
 export async function startProxy(
   t: TestContext,
   yaml: string,
-  { files = {}, tlsNames, clientSecret }: TestProxyOptions = {},
+  { files = {}, tlsNames, clientSecret, admin = false }: TestProxyOptions = {},
 ): Promise<TestProxy> {
   const cwd = await createFolder(t);
   const certificate = tlsNames && createTestAuthority().issue(tlsNames);
@@ -42,10 +49,30 @@ export async function startProxy(
   };
   for (const [name, content] of Object.entries(contents)) await writeFile(join(cwd, name), content);
   const env = clientSecret === undefined ? {} : { GBP_CLIENT_SECRET: clientSecret };
-  const config = await resolveConfig({ flags: { admin: 'off' }, positionals: [], env, cwd });
+  const config = await resolveConfig({
+    flags: { admin: admin ? '127.0.0.1:0' : 'off' },
+    positionals: [],
+    env,
+    cwd,
+  });
   const records: ExchangeRecord[] = [];
-  const observer = { onExchange: (record: ExchangeRecord) => void records.push(record) };
+  const told = new EventEmitter();
+  const observer = {
+    onExchange(record: ExchangeRecord) {
+      records.push(record);
+      told.emit('record', record);
+    },
+  };
   const proxy = await createProxy({ config, env, observer });
   t.after(() => proxy.close(0));
-  return { port: new URL(proxy.url).port, proxy, records };
+  return {
+    port: new URL(proxy.url).port,
+    proxy,
+    records,
+    async nextRecord() {
+      const [record] = (await once(told, 'record')) as [ExchangeRecord];
+      return record;
+    },
+    admin: proxy.adminUrl ?? '',
+  };
 }

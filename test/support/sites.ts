@@ -29,7 +29,13 @@ export function staticTokens(value: string, audience = 'https://upstream.example
     current: () => token,
     obtain: async () => token,
     replace: async () => undefined,
-    status: () => ({ state: 'valid', identity: undefined, remainingMs: 3_600_000, error: undefined }),
+    status: () => ({
+      state: 'valid',
+      identity: undefined,
+      remainingMs: 3_600_000,
+      forMs: 0,
+      error: undefined,
+    }),
   };
 }
 
@@ -75,6 +81,7 @@ export function route(change: Partial<Route> = {}): Route {
         throw new Error('this test sends nothing');
       },
       retire: () => {},
+      state: () => ({ origin: 'https://upstream.example', isBreakerOpen: false, connections: [] }),
       destroy: () => {},
     },
     upgrades: {

@@ -149,6 +149,7 @@ export function createFakeLane(): FakeLane {
           };
         },
         retire() {},
+        state: () => ({ protocol: 'http1', open: 0, idle: 0 }),
         destroy() {},
       };
     },

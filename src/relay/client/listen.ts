@@ -20,6 +20,8 @@ import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 export interface Listener {
   /** Where it listens. `localhost` is two, where the machine has both families. */
   readonly addresses: readonly ListenerAddress[];
+  /** Client connections at once. */
+  readonly connections: Pick<Load, 'count' | 'limit'>;
   /**
    * Reads what listeners may change without being closed: certificates and keys, whose files are read again, and how many connections
    * there may be.
@@ -108,6 +110,7 @@ export async function listen(
   await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
   return {
     addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), ...configured })),
+    connections,
     async prepare(next, maxConnections) {
       const read = await Promise.all(next.map(({ tls }) => tls && readTlsMaterial(tls)));
       const isChanged = (index: number): boolean => !isDeepStrictEqual(read[index], materials[index]);

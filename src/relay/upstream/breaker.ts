@@ -9,6 +9,8 @@ export interface BreakerOptions {
   readonly random: () => number;
   /** The upstream is on this machine: whoever has just started it doesn't want to wait. */
   readonly isLoopback: boolean;
+  /** Told each time it opens, not of trials that fail; with the failures so far. */
+  readonly onOpen?: (failures: number) => void;
 }
 
 /** Failures in a row that open it. */
@@ -105,7 +107,9 @@ export class Breaker {
     this.#last = error;
     if (this.#failures < THRESHOLD) return;
     this.#isTrying = false;
+    const wasClosed = this.isClosed;
     this.#trialDueMs = this.#nowMs() + this.#toWaitMs();
+    if (wasClosed) this.#options.onOpen?.(this.#failures);
   }
 
   /** What a request is answered that isn't sent. */

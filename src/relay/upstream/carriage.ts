@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { ProxyError } from '../../errors.ts';
 import type { Breaker } from './breaker.ts';
 import { toUpstreamError } from './failure.ts';
-import type { Attempt, AttemptFailure, Carrier, Lane } from './lane.ts';
+import type { Attempt, AttemptFailure, Carrier, Lane, Reach } from './lane.ts';
 import { isPassing, isRetriable, MAX_ATTEMPTS, type RetryBudget, toBackoffMs } from './retry.ts';
 import type { Receiver, Sending, UpstreamRequest } from './transport.ts';
 
@@ -15,6 +15,8 @@ export interface CarriageContext {
   readonly random: () => number;
   readonly breaker: Breaker;
   readonly budget: RetryBudget;
+  /** Told before a request is sent a second time. */
+  readonly onRetry: (reason: Reach) => void;
   /** Undefined once the transport is destroyed. */
   laneFor(request: UpstreamRequest): Lane | undefined;
 }
@@ -127,6 +129,7 @@ export class Carriage implements Attempt, Sending {
   async #tryAgain(failure: AttemptFailure): Promise<void> {
     const { clock, random } = this.#context;
     this.wantsNewConnection = true;
+    this.#context.onRetry(failure.reach);
     const backoffMs = toBackoffMs(failure, random);
     // Meanwhile nothing else may be keeping the process alive.
     if (backoffMs > 0) await clock.wait(backoffMs);

@@ -79,6 +79,7 @@ export function createHttp1Lane(options: LaneOptions): Lane {
       isRetired = true;
       for (const connection of [...free]) connection.close(toRetired());
     },
+    state: () => ({ protocol: 'http1', open: all.size, idle: free.length }),
     destroy() {
       ticker.stop();
       for (const connection of all) connection.close(new ProxyError('shutting_down', 'The proxy stops.'));

@@ -107,6 +107,11 @@ export class Http2Connection implements Road {
     return this.#carriers.size - this.#ended.size + this.#waiting.length < this.#maxStreams;
   }
 
+  /** Whether it stands, and carries nothing. */
+  get isIdle(): boolean {
+    return this.#session !== undefined && this.#carriers.size + this.#waiting.length === 0;
+  }
+
   /**
    * Carries an attempt, as soon as the connection stands. Only the first goes out before the upstream has said how many it takes at a
    * time: more than that would be refused.

@@ -87,6 +87,10 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
       isRetired = true;
       for (const connection of [...connections]) connection.retire();
     },
+    state() {
+      const idle = [...connections].filter((connection) => connection.isIdle);
+      return { protocol: 'http2', open: connections.size, idle: idle.length };
+    },
     destroy() {
       isDestroyed = true;
       ticker.stop();

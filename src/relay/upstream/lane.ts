@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import type { ConnectionState } from '../../observe/state.ts';
 import type { UpstreamRequest } from './transport.ts';
 
 /** Carries requests to one upstream origin, over one version of HTTP. Decides nothing: neither retries nor refuses. */
@@ -10,6 +11,8 @@ export interface Lane {
   carry(attempt: Attempt): Carrier;
   /** Keeps no connection from now on: idle ones close, the others once they are free. What is carried, now or later, is carried to its end. */
   retire(): void;
+  /** What there is of connections now. */
+  state(): ConnectionState;
   /** Breaks off what is in flight and closes every connection. */
   destroy(): void;
 }

@@ -2,6 +2,8 @@ import { type Clock, systemClock } from '../../clock.ts';
 import type { TimeoutConfig, UpstreamProtocol } from '../../config/config.ts';
 import type { ProxyError } from '../../errors.ts';
 import { isLoopbackHost } from '../../loopback.ts';
+import type { UpstreamEvent, UpstreamEventDetail } from '../../observe/events.ts';
+import type { UpstreamState } from '../../observe/state.ts';
 import type { RequestBody } from '../request-body.ts';
 import { Breaker } from './breaker.ts';
 import { Carriage, type CarriageContext } from './carriage.ts';
@@ -16,6 +18,8 @@ export interface Transport {
   send(request: UpstreamRequest, receiver: Receiver): Sending;
   /** Keeps no connection any more: what is in flight goes on, and what is sent all the same is carried. A reload does this to what it drops. */
   retire(): void;
+  /** How it is now. */
+  state(): UpstreamState;
   /** Closes every connection, and breaks off what is in flight. */
   destroy(): void;
 }
@@ -72,6 +76,8 @@ export interface TransportOptions {
   /** As `Math.random`, for jitter. */
   readonly random?: () => number;
   readonly lanes?: Partial<Lanes>;
+  /** Told what happens on the way there. Must not throw. */
+  readonly onEvent?: ((event: UpstreamEvent) => void) | undefined;
 }
 
 /** What makes the lanes; each is made when the first request needs it. */
@@ -92,13 +98,24 @@ export function createTransport(options: TransportOptions): Transport {
   const origin = new URL(options.origin);
   const makeLane = { ...LANES, ...lanes };
   const isLoopback = isLoopbackHost(origin.hostname);
-  const breaker = new Breaker({ origin: options.origin, clock, random, isLoopback });
+  const notify = (event: UpstreamEventDetail): void =>
+    options.onEvent?.({ ...event, origin: options.origin });
+  const breaker = new Breaker({
+    origin: options.origin,
+    clock,
+    random,
+    isLoopback,
+    onOpen: (failures) => notify({ type: 'breaker-opened', failures }),
+  });
   const laneOptions: LaneOptions = {
     origin,
     connectTimeoutMs: options.connectTimeoutMs,
     forwardProxy,
     clock,
-    onConnected: () => breaker.onUp(),
+    onConnected: () => {
+      breaker.onUp();
+      notify({ type: 'connected' });
+    },
   };
   let http1: Lane | undefined;
   let http2: Lane | undefined;
@@ -116,6 +133,7 @@ export function createTransport(options: TransportOptions): Transport {
     random,
     breaker,
     budget: new RetryBudget(clock),
+    onRetry: (reason) => notify({ type: 'retried', reason }),
     laneFor({ wantsHttp2 }) {
       if (isDestroyed) return undefined;
       if (protocol === 'http2' || (protocol === 'auto' && wantsHttp2)) {
@@ -137,6 +155,11 @@ export function createTransport(options: TransportOptions): Transport {
       http1?.retire();
       http2?.retire();
     },
+    state: () => ({
+      origin: options.origin,
+      isBreakerOpen: !breaker.isClosed,
+      connections: [http1, http2].flatMap((lane) => (lane === undefined ? [] : [lane.state()])),
+    }),
     destroy() {
       isDestroyed = true;
       http1?.destroy();

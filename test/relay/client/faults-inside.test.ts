@@ -77,10 +77,15 @@ test('R68: what goes wrong in the middle of anything fails that request alone', 
   const broken = () => {
     throw new Error('s3cret');
   };
+  const idle = {
+    state: () => ({ origin, isBreakerOpen: false, connections: [] }),
+    retire() {},
+    destroy() {},
+  };
   for (const change of [
     { tokens: { ...staticTokens('x'), current: broken } },
     { tokens: { ...staticTokens('x'), current: () => undefined, obtain: broken } },
-    { transport: { send: broken, retire() {}, destroy() {} } },
+    { transport: { ...idle, send: broken } },
     {
       transport: {
         send: (
@@ -91,8 +96,7 @@ test('R68: what goes wrong in the middle of anything fails that request alone', 
           setImmediate(() => receiver.onHead(1_000, 'x', []));
           return { abort() {}, resume() {} };
         },
-        retire() {},
-        destroy() {},
+        ...idle,
       },
     },
   ]) {

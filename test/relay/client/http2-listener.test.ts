@@ -27,6 +27,7 @@ function scripted(answer: (receiver: Parameters<Transport['send']>[1], request: 
       return { abort: () => aborted.push(request), resume: () => {} };
     },
     retire() {},
+    state: () => ({ origin: UNUSED, isBreakerOpen: false, connections: [] }),
     destroy() {},
   };
   return { transport, requests, aborted };
