@@ -471,7 +471,12 @@ function createParser({ own, command, io, end }: CommandLine) {
         const { runExport } = await import('./commands/export.ts');
         const { json, strict, metadataAddress, caBundle, output } = argv;
         const options = { json, strict, metadataAddress, caBundle, output };
-        end(await runExport({ flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options }, io));
+        end(
+          await runExport(
+            { flags: toConfigFlags(argv), positionals: argv.routes ?? [], ...options },
+            await withDotenv(argv, io),
+          ),
+        );
       },
     )
     .command(
@@ -575,6 +580,8 @@ const RARE_FLAGS = [
   'ca-file',
   'client-secret',
   'allow-unauthenticated-clients',
+  'log-format',
+  'log-level',
   'emulate',
   'local',
   'json-ready',
@@ -697,7 +704,7 @@ function withConfigFlags<T>(y: Argv<T>) {
     .option('log-format', {
       type: 'string',
       requiresArg: true,
-      describe: 'json, pretty, or google (Cloud Logging)',
+      describe: 'json, pretty, or google',
     })
     .option('log-level', { type: 'string', requiresArg: true, describe: 'info, warn or error' })
     .option('client-secret', {

@@ -49,6 +49,8 @@ export async function runExec(options: ExecOptions, io: Io): Promise<number> {
     pretty: io.terminal,
     colour: io.colour,
     quiet: !options.verbose,
+    ...config.log,
+    project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
     return await runWithProxy({ command, args, config, variables, options, io, log });
