@@ -184,17 +184,17 @@ function createParser({ own, command, io, end }: CommandLine) {
           })
           .option('watch', {
             type: 'boolean',
-            describe: 'reload changed files, or --no-watch',
+            describe: 'reload changed files (yes)',
           })
           .option('drain-timeout', {
             type: 'string',
             requiresArg: true,
-            describe: 'how long requests have at the end; 10s',
+            describe: 'requests’ time at the end; 10s',
           })
           .option('drain-delay', {
             type: 'string',
             requiresArg: true,
-            describe: 'before that: accept, /readyz at 503',
+            describe: 'before it /readyz says 503',
           })
           .option('max-lifetime', {
             type: 'string',
