@@ -189,7 +189,7 @@ function createParser({ own, command, io, end }: CommandLine) {
           .option('drain-timeout', {
             type: 'string',
             requiresArg: true,
-            describe: 'for requests at the end; 10s',
+            describe: 'requests’ time at the end; 10s',
           })
           .option('drain-delay', {
             type: 'string',
