@@ -1,6 +1,5 @@
 import { inferAudience, isCloudRunHost, isOAuthClientId } from './auth/audience.ts';
 import { listSecretVariables } from './auth/credentials/child-environment.ts';
-import { createCredentials } from './auth/credentials/index.ts';
 import type { TokenCache } from './auth/token-cache.ts';
 import type { Credential, GoogleEndpoints, TokenRequest, TokenSource } from './auth/token-source.ts';
 import type { Clock } from './clock.ts';
@@ -8,6 +7,7 @@ import type { Config, ConfigWarning, RouteConfig, TokenConfig } from './config/c
 import type { Emulator, StandIn, StandInGuard } from './emulator/emulator.ts';
 import { ProxyError } from './errors.ts';
 import { checkForwardProxies } from './forward-proxy.ts';
+import { createKeptParts, type EmulatedParts, type KeptParts } from './kept-parts.ts';
 import { trustCertificates } from './trust.ts';
 
 /** A configured route with everything it rests on found: where it goes, as whom, with which token. */
@@ -31,7 +31,7 @@ export interface Assembly {
   readonly credentials: Readonly<Record<string, Credential>>;
   /** Running when a route names one of its services. */
   readonly emulator: Emulator | undefined;
-  /** Stops the emulator. */
+  /** Stops the emulator, unless it is kept for other assemblies. */
   close(): Promise<void>;
 }
 
@@ -40,6 +40,8 @@ export interface AssembleOptions {
   readonly cache: TokenCache;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What this assembly may share with those before and after it; its own if left out. */
+  readonly kept?: KeptParts;
 }
 
 /**
@@ -47,18 +49,20 @@ export interface AssembleOptions {
  * too: its credentials ask there, so no real token ever meets an emulated service, and the other way round.
  */
 export async function assemble(options: AssembleOptions): Promise<Assembly> {
-  const { config, cache, clock, env } = options;
+  const { config, cache, clock, env, kept = createKeptParts(clock) } = options;
   if (config.caFile !== undefined) await trustCertificates(config.caFile);
   checkForwardProxies(findTargets(config), env);
-  const emulator = await startEmulator(config, clock);
+  const wanted = findEmulated(config);
+  const emulator = wanted && (await kept.startEmulator(wanted));
   const { tokenTimeoutMs: timeoutMs, universeDomain } = config.google;
   // The programs that credentials run have no use for what clients have to know.
   const secretVariables = listSecretVariables(config.listen);
   const common = { env, secretVariables, clock, timeoutMs, universeDomain };
-  const real = createCredentials(config.credentials, { ...common, endpoints: {} });
+  const real = kept.createCredentials(config.credentials, { ...common, endpoints: {} });
   const emulated =
-    emulator && createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
-  const standIn = emulator && createCredentials(STAND_IN, { ...common, endpoints: toEndpoints(emulator) });
+    emulator && kept.createCredentials(config.credentials, { ...common, endpoints: toEndpoints(emulator) });
+  const standIn =
+    emulator && kept.createCredentials(STAND_IN, { ...common, endpoints: toEndpoints(emulator) });
 
   const warnings: ConfigWarning[] = [...config.warnings];
   const routes = config.routes.map((route): AssembledRoute => {
@@ -80,7 +84,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     const spareHeader = findSpareHeader(known, request, upstream.kind === 'emulator');
     const found = { config: route, origin, spareHeader };
     if (request === undefined) return { ...found, credential: undefined, request, tokens: undefined };
-    return { ...found, credential, request, tokens: cache.source(credential, request) };
+    return { ...found, credential, request, tokens: cache.source(credential, request, timeoutMs) };
   });
 
   return {
@@ -89,7 +93,7 @@ export async function assemble(options: AssembleOptions): Promise<Assembly> {
     credentials: real,
     emulator,
     async close() {
-      await emulator?.close();
+      if (options.kept === undefined) await kept.close();
     },
   };
 }
@@ -132,17 +136,11 @@ function findTargets({ routes, google }: Config): readonly URL[] {
 /** Who calls stand-ins: keys, logins and accounts that only the real Google knows are of no use there. */
 const STAND_IN = { default: { kind: 'adc' } } as const;
 
-/** With the services that routes name; undefined where none does. */
-async function startEmulator({ routes }: Config, clock: Clock): Promise<Emulator | undefined> {
+/** What answers in place of Google's services: those that routes name, and stand-ins; undefined where there are none. */
+function findEmulated({ routes }: Config): EmulatedParts | undefined {
   const services = routes.flatMap(({ upstream }) => (upstream.kind === 'emulator' ? [upstream.service] : []));
   const standIns = routes.flatMap(toStandIn);
-  if (services.length + standIns.length === 0) return undefined;
-  const { createEmulator, SERVICE_NAMES } = await import('./emulator/emulator.ts');
-  return createEmulator({
-    clock,
-    services: SERVICE_NAMES.filter((name) => services.includes(name)),
-    standIns,
-  });
+  return services.length + standIns.length === 0 ? undefined : { services, standIns };
 }
 
 function toStandIn({ name, token, upstream }: RouteConfig): readonly StandIn[] {

@@ -17,15 +17,21 @@ export function describeClientSecret(source: SecretSource): string {
 
 const LAUNCH_BYTES = 32;
 
+/** Random bytes of one listener's launch: cookies made with a secret end with them, or with the secret. */
+export function makeLaunch(): Uint8Array {
+  return randomBytes(LAUNCH_BYTES);
+}
+
 /**
- * Reads a client secret and makes it ready. Cookies made with it end with it.
+ * Reads a client secret and makes it ready.
  * @throws ProxyError as `readClientSecret`
  */
 export async function compileClientSecret(
   source: SecretSource,
   env: Readonly<Record<string, string | undefined>>,
+  launch: Uint8Array,
 ): Promise<ClientSecret> {
-  return createClientSecret(await readClientSecret(source, env), randomBytes(LAUNCH_BYTES));
+  return createClientSecret(await readClientSecret(source, env), launch);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
 import yargs, { type Argv } from 'yargs';
 import { DOTENV_FLAG, EXEC_FLAGS, STAND_IN_FLAGS, toList, WAIT_FLAGS } from './command-flags.ts';
 import { SHELLS } from './commands/completion.ts';
@@ -54,7 +56,7 @@ function createIo(): Io {
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     signals += 1;
-    if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (signals > 1) process.exit(128 + constants.signals[signal]);
     controller.abort(signal);
   };
   return {
@@ -79,7 +81,27 @@ function createIo(): Io {
       }
       return controller.signal;
     },
+    onHangup(run) {
+      const hadTerminal = process.stdin.isTTY || process.stderr.isTTY;
+      process.on('SIGHUP', () => {
+        if (IS_WINDOWS || (hadTerminal && !hasTerminal())) onSignal('SIGHUP');
+        else run();
+      });
+    },
   };
+}
+
+/** There SIGHUP says that the console is being closed, and nothing else does. */
+const IS_WINDOWS = process.platform === 'win32';
+
+/** Whether the terminal this was started from is still there. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function renderFailure(error: unknown): string {
@@ -160,6 +182,29 @@ function createParser({ own, command, io, end }: CommandLine) {
             type: 'boolean',
             describe: 'only warnings and errors',
           })
+          .option('watch', {
+            type: 'boolean',
+            describe: 'reload on change; or --no-watch',
+          })
+          .option('drain-timeout', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'requests’ time at the end; 10s',
+          })
+          .option('drain-delay', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'first /readyz says 503 this long',
+          })
+          .option('max-lifetime', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'end by itself after, such as 55m',
+          })
+          .option('exit-zero-on-sigterm', {
+            type: 'boolean',
+            describe: 'exit code 0, not 143',
+          })
           .example('$0', 'run proxy.yaml of this folder')
           .example('$0 https://orders-abc-an.a.run.app', 'one service, no file')
           .example('$0 /orders=https://... /users=https://...', 'several services, no file'),
@@ -167,10 +212,11 @@ function createParser({ own, command, io, end }: CommandLine) {
         const routes = argv.routes ?? [];
         refuseMistypedCommand(routes);
         const { runStart } = await import('./commands/start.ts');
-        const { jsonReady = false, quiet = false, portFile } = argv;
+        const { jsonReady = false, quiet = false, portFile, watch } = argv;
+        const more = { jsonReady, quiet, portFile, watch, lifetime: argv };
         end(
           await runStart(
-            { flags: toConfigFlags(argv), routes, jsonReady, quiet, portFile, ...toStandIns(argv) },
+            { flags: toConfigFlags(argv), routes, ...more, ...toStandIns(argv) },
             await withDotenv(argv, io),
           ),
         );
@@ -500,7 +546,10 @@ function createParser({ own, command, io, end }: CommandLine) {
     .alias('version', 'V')
     .help()
     .alias('help', 'h')
-    .epilogue('Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials, 5 address in use.')
+    .epilogue(
+      'Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 credentials,\n' +
+        '5 address in use, 143 SIGTERM.',
+    )
     .wrap(80)
     .exitProcess(false)
     .showHelpOnFail(false)
@@ -526,14 +575,17 @@ const RARE_FLAGS = [
   'ca-file',
   'client-secret',
   'allow-unauthenticated-clients',
-  'log-format',
-  'log-level',
   'emulate',
   'local',
   'json-ready',
   'port-file',
   'log-format',
   'log-level',
+  'watch',
+  'drain-timeout',
+  'drain-delay',
+  'max-lifetime',
+  'exit-zero-on-sigterm',
 ];
 
 function withoutRareFlags<T>(y: Argv<T>, isOverview: boolean): Argv<T> {
@@ -639,7 +691,7 @@ function withConfigFlags<T>(y: Argv<T>) {
     .option('admin-token-file', {
       type: 'string',
       requiresArg: true,
-      describe: 'token for its POST /quit',
+      describe: 'token for POST /quit, /reload',
     })
     .option('ca-file', CA_FILE)
     .option('log-format', {
@@ -743,6 +795,11 @@ const FLAGS = [
   'json-ready',
   'port-file',
   'quiet',
+  'no-watch',
+  'drain-timeout',
+  'drain-delay',
+  'max-lifetime',
+  'exit-zero-on-sigterm',
   'json',
   'offline',
   'access',

@@ -1,15 +1,19 @@
 import type { AssembledRoute } from './assemble.ts';
-import { createRateLimit } from './relay/rate-limit.ts';
+import { createRateLimit, type RateLimit } from './relay/rate-limit.ts';
 import { compileRules } from './relay/route-rules.ts';
 import type { Route } from './relay/site.ts';
 import type { Transport } from './relay/upstream/transport.ts';
 import type { UpgradeCarrier } from './relay/upstream/upgrade.ts';
 
-/** A route as the relay takes it. */
+/**
+ * A route as the relay takes it.
+ * @param rate what was counted of its rate so far; a new count if left out
+ */
 export function compileRoute(
   { config, origin, spareHeader, tokens }: AssembledRoute,
   transport: Transport,
   upgrades: UpgradeCarrier,
+  rate: RateLimit | undefined = config.limits.rate && createRateLimit(config.limits.rate),
 ): Route {
   const { set, remove } = config.headers;
   const replaced = [...remove, ...Object.keys(set)];
@@ -23,7 +27,7 @@ export function compileRoute(
     upstreamHost: new URL(origin).host,
     tokens,
     rules: compileRules(config),
-    rate: config.limits.rate && createRateLimit(config.limits.rate),
+    rate,
     header: config.header,
     spareHeader,
     quotaProject: config.token.kind === 'access' ? config.token.quotaProject : undefined,

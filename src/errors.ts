@@ -78,6 +78,7 @@ export const ERROR_CODES = {
   usage: startUp(2),
   config_invalid: startUp(3),
   config_not_found: startUp(3),
+  restart_needed: { status: 409, exitCode: 3, proxyStatus: 'proxy_configuration_error' },
   unsafe_environment: startUp(3),
   discovery_failed: startUp(1),
   not_ready: startUp(1),

@@ -1,34 +1,29 @@
 import type { Endpoint } from './admin/endpoint.ts';
 import { createQuitEndpoint } from './admin/quit.ts';
+import { createReloadEndpoint } from './admin/reload.ts';
 import { type AdminServer, createAdminServer } from './admin/server.ts';
-import { type AssembledRoute, assemble } from './assemble.ts';
-import { type AudienceWarning, explainOtherAudience } from './auth/audience.ts';
-import { createTokenCache } from './auth/token-cache.ts';
 import type { TokenEvent } from './auth/token-events.ts';
-import type { TokenRequest, TokenSource, TokenStatus } from './auth/token-source.ts';
-import { compileClientSecret } from './client-secrets.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { compileRoute } from './compile-route.ts';
 import { isUnixAddress, toListenerUrl } from './config/address.ts';
-import type { AdminConfig, Config, ConfigWarning, UpstreamConfig } from './config/config.ts';
-import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
-import type { ClientSecret } from './gate/client-secret.ts';
+import type { Config, ConfigWarning } from './config/config.ts';
+import { describeChanges, refuseRestart } from './config-changes.ts';
+import { ProxyError } from './errors.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
 import { refuseAdminRoutes, refuseLoops } from './loops.ts';
 import { createMetering } from './metering.ts';
-import type { Observer, UpstreamEvent } from './observe/events.ts';
+import type { Observer } from './observe/events.ts';
 import { type Listener, listen } from './relay/client/listen.ts';
 import type { ExchangeContext } from './relay/exchange.ts';
-import { createLoad } from './relay/load.ts';
-import type { Route, Site } from './relay/site.ts';
-import { createTransport, type Transport } from './relay/upstream/transport.ts';
-import { createUpgradeCarrier } from './relay/upstream/upgrade.ts';
-import { createHomeward } from './routing/homeward.ts';
-import { createRouteTable } from './routing/table.ts';
+import { createLoad, type Load } from './relay/load.ts';
+import { createOpenSockets } from './relay/upstream/open-sockets.ts';
+import { type RouteSummary, summarize } from './route-summary.ts';
 import { makeSignInLink } from './sign-in-link.ts';
+import { createSiteLoader, type LoadedSite, type SiteLoader } from './site-loader.ts';
 import { createStateEndpoints, type StateSources } from './state-endpoints.ts';
 import { askUpstreams, type UpstreamAnswer } from './upstream-answers.ts';
+
+export type { RouteSummary } from './route-summary.ts';
 
 export interface ProxyOptions {
   /** Made by `resolveConfig`. */
@@ -45,6 +40,11 @@ export interface ProxyOptions {
    * Without it there is no `POST /quit`.
    */
   readonly onQuit?: () => void;
+  /**
+   * Asked by somebody with the admin port's token to read the configuration again; ends up in `reload` and gives what that
+   * gave. Without it there is no `POST /reload`.
+   */
+  readonly onReload?: () => Promise<readonly string[]>;
 }
 
 /** A running proxy. */
@@ -57,6 +57,7 @@ export interface RunningProxy {
   readonly addresses: readonly string[];
   /** Undefined when the admin port is turned off. */
   readonly adminUrl: string | undefined;
+  /** Those of the configuration in force, as are its warnings. */
   readonly routes: readonly RouteSummary[];
   readonly warnings: readonly ConfigWarning[];
   /** Resolves once a token was asked for each route; routes without one say why in their status. Never rejects. */
@@ -65,25 +66,22 @@ export interface RunningProxy {
   askUpstreams(timeoutMs: number): Promise<readonly UpstreamAnswer[]>;
   /** A link that signs one browser in, for ten minutes from now on; undefined where no port asks for a client secret. */
   signInLink(): string | undefined;
-  /** Stops accepting, lets requests finish for at most `deadlineMs` (10 s if left out), then stops everything. */
-  close(deadlineMs?: number): Promise<void>;
-}
-
-/** What is known of a route, for banners and readiness. Holds no token. */
-export interface RouteSummary {
-  readonly name: string;
-  /** The route's address on this proxy. */
-  readonly url: string;
-  /** Where its requests go; `emulator:NAME` for an embedded service, `emulated …` for a stand-in. */
-  readonly upstream: string;
-  /** What its token is asked for; undefined for routes that send none. */
-  readonly token: TokenRequest | undefined;
-  /** Which credential it uses, in words. */
-  readonly credential: string | undefined;
-  /** The state of its token; undefined for routes that send none. */
-  status(): TokenStatus | undefined;
-  /** Something to know about the token held. */
-  tokenWarning(): AudienceWarning | undefined;
+  /**
+   * Puts another configuration in place of the one in force: all of it or nothing (R66). First its tokens are minted, so that
+   * nobody waits for them; then requests that come go by it, and those in flight finish by the one before. Tokens, connections
+   * and counts of what is the same are kept. One reload at a time: others wait.
+   * @param config or what becomes of reading it, so that one that can't be read is told of as refused, too
+   * @returns what has changed, in words, without values
+   * @throws ProxyError `config_invalid`, `restart_needed` for what only a new process can change, `shutting_down`; then
+   *   everything is as before
+   */
+  reload(config: Config | Promise<Config>): Promise<readonly string[]>;
+  /**
+   * Stops accepting, lets requests finish, then stops everything (R65). The first call counts; others resolve with it.
+   * @param deadlineMs what is in flight may take so long; 10 s if left out
+   * @param delayMs before all that: for so long the proxy goes on accepting, while readiness says that it is about to end
+   */
+  close(deadlineMs?: number, delayMs?: number): Promise<void>;
 }
 
 const DRAIN_MS = 10_000;
@@ -97,147 +95,166 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const { config, clock = systemClock, env = process.env } = options;
   const { observer, onToken } = options;
   const metering = createMetering({ isOff: config.admin === undefined, observer, onToken });
-  const { tokenTimeoutMs: mintTimeoutMs } = config.google;
-  const secrets = await compileSecrets(config, env);
-  const cache = createTokenCache({ clock, mintTimeoutMs, onEvent: metering.onToken });
-  const assembly = await assemble({ config, cache, clock, env });
-  const transports = new Map<string, Transport>();
-  const gate = createGate({
-    bound: config.listen.flatMap(({ address }) => (isUnixAddress(address) ? [] : [address.host])),
-    names: [...config.gate.hosts, ...config.routes.flatMap(({ host }) => (host === undefined ? [] : [host]))],
-    origins: config.gate.origins,
+  const openSockets = createOpenSockets();
+  const loader = createSiteLoader({
+    clock,
+    env,
+    openSockets,
+    onToken: metering.onToken,
+    onUpstream: metering.observer?.onUpstream,
   });
-  const onUpstream = metering.observer?.onUpstream;
-  const site = createSite(gate, assembly.routes, { transports, env, clock, secrets, onUpstream });
-  let isDraining = false;
+  const loaded = await loader.load(config).catch(async (error: unknown) => {
+    await loader.close();
+    throw error;
+  });
+  const state: State = { loaded, gate: toAdminGate(config), isStarted: false, isDraining: false };
+  const load = createLoad(config.limits.requests);
   const context: ExchangeContext = {
-    site: () => site,
+    site: () => state.loaded.site,
     observer: metering.observer,
-    load: createLoad(config.limits.requests),
+    load,
     signIns: createSignIns(clock.now().wallMs),
-    isDraining: () => isDraining,
+    isDraining: () => state.isDraining,
     monotonicMs: () => performance.now(),
     wallMs: () => clock.now().wallMs,
   };
   const { connections: maxConnections } = config.limits;
-  const listener = await listen(config.listen, { context, maxConnections }).catch(async (error: unknown) => {
-    cache.close();
-    await assembly.close();
+  const listener = await listen(config.listen, {
+    context,
+    maxConnections,
+    leaveOpenSockets: () => openSockets.leaveAll(),
+  }).catch(async (error: unknown) => {
+    await loader.close();
     throw error;
   });
   const urls = toUrls(listener.addresses);
   // Over a Unix socket every client names some host, and this one is let in.
   const url = urls.find((candidate) => !candidate.startsWith('unix:')) ?? 'http://localhost';
-  const routes = assembly.routes.map((route) => summarize(route, url));
-  const stopEverything = async (): Promise<void> => {
-    cache.close();
-    for (const transport of transports.values()) transport.destroy();
-    await assembly.close();
+  const sources: StateSources = {
+    config: () => state.loaded.config,
+    routes: () => state.loaded.routes.map((route) => ({ ...summarize(route, url), origin: route.origin })),
+    upstreams: () => loader.transports().map((transport) => transport.state()),
+    fills: () => ({ requests: load, connections: listener.connections }),
+    isDraining: () => state.isDraining,
+    isStarted: () => state.isStarted,
   };
 
-  let isStarted = false;
-  const state: StateSources = {
-    config: () => config,
-    routes: () => routes.map((route, i) => ({ ...route, origin: assembly.routes[i]?.origin ?? '' })),
-    upstreams: () => [...transports.values()].map((transport) => transport.state()),
-    fills: () => ({ requests: context.load, connections: listener.connections }),
-    isDraining: () => isDraining,
-    isStarted: () => isStarted,
-  };
   let admin: AdminServer | undefined;
   try {
-    refuseLoops(assembly.routes, listener.addresses);
-    if (config.admin !== undefined) {
-      admin = await startAdmin(config.admin, options, createStateEndpoints(state, metering, clock));
-      refuseAdminRoutes(assembly.routes, admin.port);
-    }
+    refuseLoops(loaded.routes, listener.addresses);
+    admin = await startAdmin(options, state, createStateEndpoints(sources, metering, clock));
+    if (admin !== undefined) refuseAdminRoutes(loaded.routes, admin.port);
   } catch (error) {
     await admin?.close();
     await listener.close(0);
-    await stopEverything();
+    await loader.close();
     throw error;
   }
-
-  const sources = new Set(assembly.routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
-  const ready = Promise.allSettled([...sources].map((tokens) => tokens.obtain())).then(() => {
-    isStarted = true;
+  const ready = loaded.mintAll().then(() => {
+    state.isStarted = true;
   });
+  const { observer: told } = metering;
+  const reload = createReload({ state, loader, listener, load, adminPort: admin?.port, observer: told });
+  let closing: Promise<void> | undefined;
+  const close = async (deadlineMs: number, delayMs: number): Promise<void> => {
+    state.isDraining = true;
+    if (delayMs > 0) await clock.wait(delayMs);
+    await listener.close(deadlineMs);
+    await admin?.close();
+    await loader.close();
+  };
   return {
     url,
     urls,
     addresses: listener.addresses.map(({ address, isTls }) => toListenerUrl(address, isTls)),
     adminUrl: admin?.url,
-    routes,
-    warnings: assembly.warnings,
+    get routes() {
+      return state.loaded.routes.map((route) => summarize(route, url));
+    },
+    get warnings() {
+      return state.loaded.warnings;
+    },
     ready,
-    askUpstreams: (timeoutMs) => askUpstreams(site.places, { clock, timeoutMs }),
-    signInLink() {
-      const place = listener.addresses.find(
-        ({ address, configured }) => !isUnixAddress(address) && configured.clientSecret !== undefined,
-      );
-      const secret = place && secrets[config.listen.indexOf(place.configured)];
-      const [origin] = place === undefined ? [] : toUrls([place]);
-      if (secret === undefined || origin === undefined) return undefined;
-      return makeSignInLink(secret, origin, clock.now().wallMs);
-    },
-    async close(deadlineMs = DRAIN_MS) {
-      isDraining = true;
-      await listener.close(deadlineMs);
-      await admin?.close();
-      await stopEverything();
+    askUpstreams: (timeoutMs) => askUpstreams(state.loaded.compiled, { clock, timeoutMs }),
+    signInLink: () => findSignInLink(listener, state.loaded, clock.now().wallMs),
+    reload,
+    close(deadlineMs = DRAIN_MS, delayMs = 0) {
+      closing ??= close(deadlineMs, delayMs);
+      return closing;
     },
   };
 }
 
-function createSite(
-  gate: Gate,
-  assembled: readonly AssembledRoute[],
-  {
-    transports,
-    env,
-    clock,
-    secrets,
-    onUpstream,
-  }: {
-    transports: Map<string, Transport>;
-    env: ProxyEnvironment;
-    clock: Clock;
-    secrets: readonly (ClientSecret | undefined)[];
-    onUpstream: ((event: UpstreamEvent) => void) | undefined;
-  },
-): Site {
-  const routes = assembled.map((route): Route => {
-    const { config, origin } = route;
-    const { connectMs } = config.timeout;
-    const { protocol } = config;
-    const key = `${origin} ${connectMs} ${protocol}`;
-    const forwardProxy = findForwardProxy(new URL(origin), env);
-    const options = { origin, connectTimeoutMs: connectMs, forwardProxy };
-    const transport =
-      transports.get(key) ?? createTransport({ ...options, protocol, clock, onEvent: onUpstream });
-    transports.set(key, transport);
-    return compileRoute(route, transport, createUpgradeCarrier(options));
-  });
-  const table = createRouteTable(routes);
-  const routeNames = routes.map(({ name }) => name);
-  return {
-    gate,
-    listeners: secrets.map((clientSecret) => ({ clientSecret })),
-    routes: table,
-    homeward: createHomeward(routes, table),
-    routeNames,
-    places: routes,
+/** What changes while a proxy runs. */
+interface State {
+  /** In force. */
+  loaded: LoadedSite;
+  /** The admin port's. */
+  gate: Gate;
+  /** Every route of the first configuration has its first token, or was refused one. */
+  isStarted: boolean;
+  isDraining: boolean;
+}
+
+interface ReloadParts {
+  readonly state: State;
+  readonly loader: SiteLoader;
+  readonly listener: Listener;
+  readonly load: Load;
+  readonly adminPort: number | undefined;
+  /** Told how each one ended. */
+  readonly observer: Required<Observer> | undefined;
+}
+
+/** One at a time: two at once could each take the other's parts for unused. */
+function createReload(parts: ReloadParts): RunningProxy['reload'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (config) => {
+    const next = Promise.all([config, last]).then(([read]) => replace(parts, read));
+    last = next.then(
+      () => parts.observer?.onReload({ result: 'applied' }),
+      () => parts.observer?.onReload({ result: 'refused' }),
+    );
+    return next;
   };
 }
 
-/** What each listener asks of its clients, in the order of the configuration. */
-function compileSecrets(
-  { listen }: Config,
-  env: ProxyEnvironment,
-): Promise<readonly (ClientSecret | undefined)[]> {
-  return Promise.all(
-    listen.map(({ clientSecret }) => clientSecret && compileClientSecret(clientSecret, env)),
-  );
+async function replace(parts: ReloadParts, config: Config): Promise<readonly string[]> {
+  const { state, loader, listener, load, adminPort } = parts;
+  const before = state.loaded;
+  refuseWhenStopping(state);
+  refuseRestart(before.config, config);
+  try {
+    const change = await listener.prepare(config.listen, config.limits.connections);
+    const loaded = await loader.load(config);
+    refuseLoops(loaded.routes, listener.addresses);
+    if (adminPort !== undefined) refuseAdminRoutes(loaded.routes, adminPort);
+    await loaded.mintAll();
+    refuseWhenStopping(state);
+    // From here on nothing can fail, and nothing waits: to every request it is one or the other.
+    change.apply();
+    load.setLimit(config.limits.requests);
+    state.loaded = loaded;
+    state.gate = toAdminGate(config);
+    return describeChanges(before, loaded, change.certFiles);
+  } finally {
+    loader.keepOnly(state.loaded);
+  }
+}
+
+function refuseWhenStopping({ isDraining }: State): void {
+  if (isDraining)
+    throw new ProxyError('shutting_down', 'Nothing is reloaded any more: the proxy is stopping.');
+}
+
+function findSignInLink({ addresses }: Listener, { secrets }: LoadedSite, nowMs: number): string | undefined {
+  for (const [index, secret] of secrets.entries()) {
+    const place = addresses.find(({ position }) => position === index);
+    if (secret === undefined || place === undefined || isUnixAddress(place.address)) continue;
+    const [origin] = toUrls([place]);
+    if (origin !== undefined) return makeSignInLink(secret, origin, nowMs);
+  }
+  return undefined;
 }
 
 /** Where clients reach each listener, by the name it was configured with and the port it got. */
@@ -250,49 +267,24 @@ function toUrls(bound: Listener['addresses']): readonly string[] {
 }
 
 /** The admin port answers to its own addresses, and to no host of a route. */
-function startAdmin(
-  admin: AdminConfig,
-  options: ProxyOptions,
+function toAdminGate({ admin, gate: { hosts: names, origins } }: Config): Gate {
+  return createGate({ bound: admin === undefined ? [] : [admin.host], names, origins });
+}
+
+/** Undefined where it is turned off. */
+async function startAdmin(
+  { config: { admin }, onQuit, onReload }: ProxyOptions,
+  state: State,
   endpoints: readonly Endpoint[],
-): Promise<AdminServer> {
-  const { hosts: names, origins } = options.config.gate;
-  const { onQuit } = options;
+): Promise<AdminServer | undefined> {
+  if (admin === undefined) return undefined;
   return createAdminServer({
     config: admin,
-    gate: createGate({ bound: [admin.host], names, origins }),
-    endpoints: [...endpoints, ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)])],
+    gate: (request) => state.gate(request),
+    endpoints: [
+      ...endpoints,
+      ...(onQuit === undefined ? [] : [createQuitEndpoint(onQuit)]),
+      ...(onReload === undefined ? [] : [createReloadEndpoint(onReload)]),
+    ],
   });
-}
-
-function summarize(
-  { config, origin, credential, request, tokens }: AssembledRoute,
-  proxyUrl: string,
-): RouteSummary {
-  const base = new URL(proxyUrl);
-  if (config.host !== undefined) base.hostname = config.host;
-  base.pathname = config.path;
-  const { upstream } = config;
-  const path = upstream.basePath === '/' ? '' : upstream.basePath;
-  return {
-    name: config.name,
-    url: base.href.replace(/\/$/, ''),
-    upstream: `${describeUpstream(upstream, origin)}${path}`,
-    token: request,
-    credential: credential?.describe(),
-    status: () => tokens?.status(),
-    tokenWarning: () => findTokenWarning(tokens),
-  };
-}
-
-function findTokenWarning(tokens: TokenSource | undefined): AudienceWarning | undefined {
-  const held = tokens?.current();
-  if (held?.otherAudience === undefined || tokens?.request.kind !== 'id') return undefined;
-  const { identity, otherAudience: actual } = held;
-  return explainOtherAudience({ asked: tokens.request.audience, actual, identity });
-}
-
-function describeUpstream(upstream: UpstreamConfig, origin: string): string {
-  if (upstream.kind === 'url') return origin;
-  if (upstream.kind === 'emulator') return `emulator:${upstream.service}`;
-  return upstream.local ?? `emulated ${upstream.origin}`;
 }

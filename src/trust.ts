@@ -15,16 +15,19 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE----
  * Trusts the certificate authorities in a PEM file besides those trusted already: Node's own and NODE_EXTRA_CA_CERTS, or
  * whatever `--use-system-ca` and `--use-openssl-ca` say. Process-wide, and for good: it holds for every TLS connection made
  * from here on that names no authorities of its own, by any module or library, so it is called before the first one.
- * Connections that stand are not looked at again. Calling it again, with the same file or another, adds to it.
+ * Connections that stand are not looked at again. Calling it again, with the same file or another, adds what is new.
  * @param pemFile its full name; what in it is no certificate, such as comments or a key, is passed over
  * @throws ProxyError `config_invalid` when the file can't be read, has no certificate, or one that can't be parsed
  */
 export async function trustCertificates(pemFile: string): Promise<void> {
-  const certificates = parseCertificates(await readText(pemFile), pemFile);
+  const certificates = parseCertificates(await readText(pemFile), pemFile).filter((one) => !added.has(one));
+  if (certificates.length === 0) return;
+  for (const certificate of certificates) added.add(certificate);
   setDefaultCACertificates([...findTrusted(), ...certificates]);
   shared = undefined;
 }
 
+const added = new Set<string>();
 let shared: SecureContext | undefined;
 
 /**

@@ -116,6 +116,11 @@ export class RefreshingTokenSource implements TokenSource {
     if (this.#failure !== undefined) this.renew();
   }
 
+  /** Renews nothing ahead of time from now on. Whoever still asks gets a token, minted if need be. */
+  retire(): void {
+    this.#plan.close();
+  }
+
   /** No timer and no mint from now on. */
   close(): void {
     this.#closed = true;

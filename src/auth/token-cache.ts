@@ -22,8 +22,13 @@ export interface TokenCacheOptions {
 
 /** All tokens of a site. */
 export interface TokenCache {
-  /** The one source for this credential (the object) and this request (what it says). Mints nothing yet. */
-  source(credential: Credential, request: TokenRequest): TokenSource;
+  /**
+   * The one source for this credential (the object) and this request (what it says). Mints nothing yet.
+   * @param mintTimeoutMs for a source that is new, in place of the cache's own
+   */
+  source(credential: Credential, request: TokenRequest, mintTimeoutMs?: number): TokenSource;
+  /** Lets go of all other sources: they refresh nothing and watch nothing any more. Who still holds one can still ask it. */
+  keepOnly(used: ReadonlySet<TokenSource>): void;
   /** Ends all refreshing and watching. A mint under way still answers those who wait for it; a valid token can still be read. */
   close(): void;
 }
@@ -63,7 +68,7 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
   };
 
   return {
-    source(credential, request) {
+    source(credential, request, timeoutMs = mintTimeoutMs) {
       const { files, sources } = shelves.get(credential) ?? createShelf(credential);
       const key = toKey(request);
       const known = sources.get(key);
@@ -74,12 +79,24 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
         files,
         clock,
         random,
-        mintTimeoutMs,
+        mintTimeoutMs: timeoutMs,
         onEvent,
       });
       if (closed) source.close();
       sources.set(key, source);
       return source;
+    },
+    keepOnly(used) {
+      for (const [credential, { files, sources }] of shelves) {
+        for (const [key, source] of sources) {
+          if (used.has(source)) continue;
+          source.retire();
+          sources.delete(key);
+        }
+        if (sources.size > 0) continue;
+        files.close();
+        shelves.delete(credential);
+      }
     },
     close() {
       closed = true;

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Clock } from '../clock.ts';
 
 /** What a command may touch of the world outside; tests give their own. */
 export interface Io {
@@ -19,6 +20,13 @@ export interface Io {
    * @returns stops hearing
    */
   hearSignals(listener: (signal: NodeJS.Signals) => void): () => void;
+  /**
+   * Calls back at each SIGHUP, which ends the process where nobody asked for this. Left out: there is no such thing. When
+   * it comes because the terminal is gone, it is a reason to `stop`.
+   */
+  onHangup?(run: () => void): void;
   /** Whether somebody types: their Ctrl-C reaches every program in the terminal's foreground. */
   readonly interactive: boolean;
+  /** The machine's own if left out. */
+  readonly clock?: Clock;
 }

@@ -1,4 +1,4 @@
-import { compileClientSecret } from '../client-secrets.ts';
+import { compileClientSecret, makeLaunch } from '../client-secrets.ts';
 import { systemClock } from '../clock.ts';
 import { isUnixAddress } from '../config/address.ts';
 import type { Config, ListenerConfig, SecretSource } from '../config/config.ts';
@@ -25,7 +25,7 @@ export async function runLink({ flags, positionals }: LinkOptions, io: Io): Prom
   const config = await resolveConfig({ flags, positionals: definitions, env: io.env, cwd: io.cwd });
   const routes = chooseRoutes(config, names);
   for (const listener of findSignInListeners(config)) {
-    const secret = await compileClientSecret(listener.clientSecret, io.env);
+    const secret = await compileClientSecret(listener.clientSecret, io.env, makeLaunch());
     for (const origin of findOrigins(listener, routes, config.gate)) {
       io.stdout.write(`${makeSignInLink(secret, origin, systemClock.now().wallMs)}\n`);
     }

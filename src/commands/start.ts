@@ -1,4 +1,5 @@
 import type { TokenEvent } from '../auth/token-events.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
 import { ProxyError } from '../errors.ts';
@@ -8,7 +9,9 @@ import { type StandInOptions, standIn } from '../stand-ins.ts';
 import { readVersion } from '../version.ts';
 import { renderBanner, toTokenWarning } from './banner.ts';
 import type { Io } from './io.ts';
+import { type Lifetime, type LifetimeFlags, readLifetime, toExitCode } from './lifetime.ts';
 import { openPortFile, type PortFile } from './port-file.ts';
+import { createReloading, findConfigFile, type Reloading } from './reloading.ts';
 
 export interface StartOptions extends StandInOptions {
   readonly flags: ConfigFlags;
@@ -20,6 +23,9 @@ export interface StartOptions extends StandInOptions {
   readonly portFile: string | undefined;
   /** No banner, and only warnings and errors in the log. */
   readonly quiet: boolean;
+  readonly lifetime?: LifetimeFlags;
+  /** Read the configuration again when a file of it changes; so it is if left out. */
+  readonly watch?: boolean | undefined;
 }
 
 /**
@@ -28,13 +34,8 @@ export interface StartOptions extends StandInOptions {
  * @throws ProxyError when it can't start
  */
 export async function runStart(options: StartOptions, io: Io): Promise<number> {
-  const configured = await resolveConfig({
-    flags: options.flags,
-    positionals: options.routes,
-    env: io.env,
-    cwd: io.cwd,
-  });
-  const config = standIn(configured, options);
+  const lifetime = readLifetime(options.lifetime ?? {}, io.env);
+  const config = await readConfig(options, io);
   const portFile = options.portFile === undefined ? undefined : await openPortFile(options.portFile, io.cwd);
   const log = await createLog({
     stream: io.stderr === process.stderr ? undefined : io.stderr,
@@ -45,24 +46,43 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
     project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
-    return await runProxy({ config, portFile }, options, io, log);
+    return await runProxy(config, options, io, { log, lifetime, portFile });
   } finally {
     portFile?.remove();
     log.flush();
   }
 }
 
+/** As it is in force: with what stands in, if anything does. */
+async function readConfig(options: StartOptions, { env, cwd }: Io): Promise<Config> {
+  const { flags, routes: positionals } = options;
+  return standIn(await resolveConfig({ flags, positionals, env, cwd }), options);
+}
+
+interface Surroundings {
+  readonly log: Log;
+  readonly lifetime: Lifetime;
+  readonly portFile: PortFile | undefined;
+}
+
 async function runProxy(
-  { config, portFile }: { readonly config: Config; readonly portFile: PortFile | undefined },
+  config: Config,
   options: StartOptions,
   io: Io,
-  log: Log,
+  { log, lifetime, portFile }: Surroundings,
 ): Promise<number> {
+  const { clock = systemClock } = io;
   let isAnnounced = false;
   const stop = awaitStop(io);
+  const cancelEnd = endAfter(lifetime, clock, stop);
   const warned = new Set<string>();
+  const started = Promise.withResolvers<Reloading>();
+  const reload = async (why: string): Promise<readonly string[]> => (await started.promise).reload(why);
+  // From now on SIGHUP doesn't end the process.
+  io.onHangup?.(() => void reload('SIGHUP').catch(() => {}));
   const proxy: RunningProxy = await createProxy({
     config,
+    clock,
     env: io.env,
     onToken: (event) => {
       logToken(log, event);
@@ -71,7 +91,18 @@ async function runProxy(
     },
     observer: log.observer,
     onQuit: () => stop.ask('POST /quit'),
+    onReload: () => reload('POST /reload'),
   });
+  const reloading = createReloading({
+    proxy,
+    config,
+    readConfig: () => readConfig(options, io),
+    file: findConfigFile(config, options.routes, io.cwd),
+    isWatching: options.watch ?? true,
+    log,
+    clock,
+  });
+  started.resolve(reloading);
   warnOfDebugging(io, log);
   const early = await Promise.race([proxy.ready, stop.asked]);
   if (early === undefined) {
@@ -80,9 +111,21 @@ async function runProxy(
   }
   isAnnounced = true;
   const reason = await stop.asked;
-  if (!options.quiet) log.info(`Stopping (${reason}): requests under way may finish.`);
-  await proxy.close();
-  return 0;
+  cancelEnd();
+  reloading.close();
+  if (!options.quiet) log.info(toFarewell(reason, lifetime));
+  await proxy.close(lifetime.drainTimeoutMs, lifetime.drainDelayMs);
+  return toExitCode(reason, lifetime);
+}
+
+function toFarewell(reason: string, { drainDelayMs }: Lifetime): string {
+  if (drainDelayMs === 0) return `Stopping (${reason}): requests under way may finish.`;
+  return `Stopping (${reason}) in ${drainDelayMs} ms: until then requests are taken, and readiness says 503.`;
+}
+
+function endAfter({ maxLifetimeMs }: Lifetime, clock: Clock, stop: Stop): () => void {
+  if (maxLifetimeMs === undefined) return () => {};
+  return clock.schedule(maxLifetimeMs, () => stop.ask('--max-lifetime'));
 }
 
 /** @throws ProxyError `usage` where there are unix sockets alone */

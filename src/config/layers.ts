@@ -204,7 +204,7 @@ export function toFlagLayer(flags: ConfigFlags, note: Note, cwd: string): Layer 
 
 const UNIVERSE_DOMAIN = 'GOOGLE_CLOUD_UNIVERSE_DOMAIN';
 
-/** Every variable of our own that is read. */
+/** Every variable of our own that is read, here or by a command. */
 const VARIABLES = [
   'GBP_CONFIG',
   'GBP_LISTEN',
@@ -218,6 +218,9 @@ const VARIABLES = [
   'GBP_LOG_LEVEL',
   'GBP_LOG_SAMPLE',
   'GBP_LOG_SLOW',
+  'GBP_DRAIN_DELAY',
+  'GBP_DRAIN_TIMEOUT',
+  'GBP_MAX_LIFETIME',
 ] as const;
 type VariableName = (typeof VARIABLES)[number];
 

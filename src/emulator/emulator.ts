@@ -119,6 +119,8 @@ export interface Emulator {
   readonly faults: Faults;
   /** Stops everything; whoever still waits for an answer is cut off. */
   close(): Promise<void>;
+  /** Lets in nobody new; whoever still waits for an answer gets it. Resolves when all have. */
+  retire(): Promise<void>;
 }
 
 /**
@@ -191,6 +193,10 @@ export async function createEmulator(options: EmulatorOptions = {}): Promise<Emu
     faults,
     async close() {
       await Promise.all([google, ...started, ...stoodIn].map((server) => server.close()));
+      await mutualTls?.then((server) => server.close());
+    },
+    async retire() {
+      await Promise.all([google, ...started, ...stoodIn].map((server) => server.retire()));
       await mutualTls?.then((server) => server.close());
     },
   };

@@ -42,6 +42,8 @@ export interface LoopbackServer {
   readonly host: string;
   /** Stops listening and cuts every connection, whatever is on it. */
   close(): Promise<void>;
+  /** Stops listening and closes idle connections; those in use may end by themselves. Resolves when none is left. */
+  retire(): Promise<void>;
 }
 
 /**
@@ -94,6 +96,7 @@ export async function listenOnLoopback({
         server.closeAllConnections();
         for (const socket of takenOver) socket.destroy();
       }),
+    retire: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
 

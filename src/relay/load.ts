@@ -5,15 +5,20 @@ export interface Load {
   /** Counts one more; false, and nothing is counted, when there are as many as may be. */
   enter(): boolean;
   leave(): void;
+  /** What is at work beyond the new limit goes on. */
+  setLimit(limit: number): void;
 }
 
-export function createLoad(limit: number): Load {
+export function createLoad(initialLimit: number): Load {
   let count = 0;
+  let limit = initialLimit;
   return {
     get count() {
       return count;
     },
-    limit,
+    get limit() {
+      return limit;
+    },
     enter() {
       if (count >= limit) return false;
       count += 1;
@@ -21,6 +26,9 @@ export function createLoad(limit: number): Load {
     },
     leave() {
       count -= 1;
+    },
+    setLimit(next) {
+      limit = next;
     },
   };
 }

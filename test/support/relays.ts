@@ -11,6 +11,7 @@ import { listen } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route, Site } from '../../src/relay/site.ts';
+import { createOpenSockets, type OpenSockets } from '../../src/relay/upstream/open-sockets.ts';
 import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
 import { route, site } from './sites.ts';
@@ -32,6 +33,8 @@ export interface RelayOptions {
   readonly keepAliveMs?: number;
   readonly lingerMs?: number;
   readonly protocol?: UpstreamProtocol;
+  /** Where the routes' WebSockets are to be found, to take leave of them. */
+  readonly openSockets?: OpenSockets;
   /** What the exchanges know of time; the machine's if left out. */
   readonly clock?: Pick<Clock, 'now'>;
   /** What clients have to know; none if left out. */
@@ -51,7 +54,9 @@ export async function startRelay(
   change: Partial<Route> = {},
   options: RelayOptions = {},
 ): Promise<Relay> {
-  return startSite(t, site(connectedRoute(t, upstreamOrigin, change, options.protocol)), options);
+  const { protocol, openSockets = createOpenSockets() } = options;
+  const connected = connectedRoute(t, upstreamOrigin, change, protocol, openSockets);
+  return startSite(t, site(connected), { ...options, openSockets });
 }
 
 /** A route at `/` that can send; what it keeps open is closed after the test. */
@@ -60,12 +65,13 @@ export function connectedRoute(
   upstreamOrigin: string,
   change: Partial<Route> = {},
   protocol: UpstreamProtocol = 'auto',
+  openSockets: OpenSockets = createOpenSockets(),
 ): Route {
   const connectTimeoutMs = change.timeout?.connectMs ?? 5_000;
   const upstream = { origin: upstreamOrigin, connectTimeoutMs };
   const transport = createTransport({ ...upstream, protocol });
   t.after(() => transport.destroy());
-  const upgrades = createUpgradeCarrier(upstream);
+  const upgrades = createUpgradeCarrier({ ...upstream, openSockets });
   const upstreamHost = new URL(upstreamOrigin).host;
   return route({ transport, upgrades, upstreamOrigin, upstreamHost, ...change });
 }
@@ -100,6 +106,7 @@ export async function startSite(
     {
       context,
       maxConnections: options.maxConnections ?? 1_000,
+      leaveOpenSockets: () => options.openSockets?.leaveAll() ?? 0,
       ...(options.headTimeoutMs && { headTimeoutMs: options.headTimeoutMs }),
       ...(options.keepAliveMs && { keepAliveMs: options.keepAliveMs }),
       ...(options.lingerMs && { lingerMs: options.lingerMs }),

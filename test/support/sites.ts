@@ -81,6 +81,7 @@ export function route(change: Partial<Route> = {}): Route {
         throw new Error('this test sends nothing');
       },
       state: () => ({ origin: 'https://upstream.example', isBreakerOpen: false, connections: [] }),
+      retire: () => {},
       destroy: () => {},
     },
     upgrades: {

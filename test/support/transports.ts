@@ -149,6 +149,7 @@ export function createFakeLane(): FakeLane {
           };
         },
         state: () => ({ protocol: 'http1', open: 0, idle: 0 }),
+        retire() {},
         destroy() {},
       };
     },

@@ -1,6 +1,8 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { ListenAddress, ListenerConfig, UnixAddress } from '../../config/config.ts';
 import { ProxyError } from '../../errors.ts';
 import { Exchange, type ExchangeContext } from '../exchange.ts';
@@ -17,16 +19,39 @@ import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
   /** Where it listens. `localhost` is two, where the machine has both families. */
-  readonly addresses: readonly (BoundAddress & { readonly configured: ListenerConfig })[];
+  readonly addresses: readonly ListenerAddress[];
   /** Client connections at once. */
   readonly connections: Pick<Load, 'count' | 'limit'>;
-  /** Stops accepting, lets what is in flight finish, and breaks off what is left after `deadlineMs`. */
+  /**
+   * Reads what listeners may change without being closed: certificates and keys, whose files are read again, and how many connections
+   * there may be.
+   * @param listeners as many as it was made with, at the same addresses
+   * @throws ProxyError `config_invalid` for certificates that can't be used
+   */
+  prepare(listeners: readonly ListenerConfig[], maxConnections: number): Promise<ListenerChange>;
+  /**
+   * Stops accepting, lets what is in flight finish, and breaks off what is left after `deadlineMs`; WebSockets are told then, and have
+   * half a second to answer.
+   */
   close(deadlineMs: number): Promise<void>;
+}
+
+/** What holds for connections to come, once it is applied. */
+export interface ListenerChange {
+  /** Names of the certificates that are others now. */
+  readonly certFiles: readonly string[];
+  apply(): void;
 }
 
 export interface BoundAddress {
   readonly address: ListenAddress | UnixAddress;
   readonly isTls: boolean;
+}
+
+export interface ListenerAddress extends BoundAddress {
+  readonly configured: ListenerConfig;
+  /** Which of the configured listeners that is. */
+  readonly position: number;
 }
 
 export interface ListenOptions {
@@ -39,6 +64,8 @@ export interface ListenOptions {
   readonly keepAliveMs?: number;
   /** Milliseconds a client may go on sending after its last answer on a connection. */
   readonly lingerMs?: number;
+  /** Takes leave of what speaks another protocol by now; gives how many there were. */
+  readonly leaveOpenSockets?: () => number;
 }
 
 const HEAD_TIMEOUT_MS = 10_000;
@@ -57,19 +84,23 @@ export async function listen(
   options: ListenOptions,
 ): Promise<Listener> {
   const made: Door[] = [];
-  const doors = new Map<Door, ListenerConfig>();
+  const doors = new Map<Door, Pick<ListenerAddress, 'configured' | 'position'>>();
+  const materials: (TlsMaterial | undefined)[] = [];
   const connections = createLoad(options.maxConnections);
   const accepted = createLoad(options.maxConnections + SURPLUS);
   try {
     for (const [listener, configured] of listeners.entries()) {
       const { address, tls } = configured;
       const material = tls && (await readTlsMaterial(tls));
+      materials.push(material);
       const create = (): Door => {
         const door = createDoor(options, { connections, accepted }, { listener, tls: material });
         made.push(door);
         return door;
       };
-      for (const door of await open(address, create)) doors.set(door, configured);
+      for (const door of await open(address, create)) {
+        doors.set(door, { configured, position: listener });
+      }
     }
   } catch (error) {
     await Promise.all(made.map((door) => door.close(0)));
@@ -78,8 +109,21 @@ export async function listen(
   // Those that got no address have timers all the same.
   await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
   return {
-    addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), configured })),
+    addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), ...configured })),
     connections,
+    async prepare(next, maxConnections) {
+      const read = await Promise.all(next.map(({ tls }) => tls && readTlsMaterial(tls)));
+      const isChanged = (index: number): boolean => !isDeepStrictEqual(read[index], materials[index]);
+      return {
+        certFiles: next.flatMap(({ tls }, index) => (tls && isChanged(index) ? [tls.certFile] : [])),
+        apply() {
+          connections.setLimit(maxConnections);
+          accepted.setLimit(maxConnections + SURPLUS);
+          for (const [door, { position }] of doors) if (isChanged(position)) door.setTls(read[position]);
+          materials.splice(0, materials.length, ...read);
+        },
+      };
+    },
     async close(deadlineMs) {
       await Promise.all([...doors.keys()].map((door) => door.close(deadlineMs)));
     },
@@ -119,6 +163,8 @@ async function openLoopback(port: number, create: () => Door): Promise<readonly 
 interface Door {
   readonly server: Server;
   bound(): BoundAddress;
+  /** For handshakes to come. Undefined changes nothing. */
+  setTls(material: TlsMaterial | undefined): void;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -132,6 +178,10 @@ interface Loads {
 
 /** How often connections that have become idle are closed while draining. */
 const DRAIN_STEP_MS = 50;
+/** The head of a request may be on its way for so many of them. */
+const HEAD_STEPS = 3;
+/** How long a WebSocket's ends have to answer a goodbye. */
+const FAREWELL_MS = 500;
 
 function createDoor(
   {
@@ -139,6 +189,7 @@ function createDoor(
     headTimeoutMs = HEAD_TIMEOUT_MS,
     keepAliveMs = KEEP_ALIVE_MS,
     lingerMs = LINGER_MS,
+    leaveOpenSockets = () => 0,
   }: ListenOptions,
   { connections, accepted }: Loads,
   { listener, tls }: { readonly listener: number; readonly tls: TlsMaterial | undefined },
@@ -147,14 +198,29 @@ function createDoor(
   const way = { scheme, listener } as const;
   const sockets = new Set<Socket>();
   const unopened = new Set<Socket>();
+  /** Those that speak HTTP/1.1, with the requests that have come on them and are not over. */
+  const conversations = new Map<Socket, number>();
+  /** Those whose TLS handshake isn't over, by their client's address. */
+  const handshakes = new Map<string, Socket>();
   let isClosing = false;
 
   const { isDraining } = context;
   const serve = (client: Client): void => new Exchange(context, client).start();
+  const track = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    const count = (step: number): void => {
+      const before = conversations.get(socket);
+      if (before !== undefined) conversations.set(socket, before + step);
+    };
+    count(1);
+    response.once('close', () => count(-1));
+  };
   const server = createHttp1Server({
-    handle: (request, response, expectsContinue) =>
-      serve(new Http1Client(request, response, { ...way, expectsContinue, isDraining, lingerMs })),
+    handle: (request, response, expectsContinue) => {
+      track(request, response);
+      serve(new Http1Client(request, response, { ...way, expectsContinue, isDraining, lingerMs }));
+    },
     handleUpgrade: (request, response, connection, release) => {
+      conversations.delete(connection);
       const options = { ...way, expectsContinue: false, isDraining, lingerMs, connection, release } as const;
       serve(new Http1Client(request, response, options));
     },
@@ -188,6 +254,7 @@ function createDoor(
     return true;
   };
   const serveTls = (socket: TLSSocket, serveHttp1: Serve): void => {
+    handshakes.delete(toPeer(socket));
     // Node has refused those already; of all there is to get wrong, this is what lets strangers in.
     if (tls?.requestCert && !socket.authorized) {
       socket.destroy();
@@ -214,16 +281,27 @@ function createDoor(
     readOpening(socket, headTimeoutMs, {
       onOpening(opening) {
         unopened.delete(socket);
-        if (opening === 'http2') http2.serve(socket);
-        else serveHttp1(socket);
+        if (opening === 'http2') {
+          http2.serve(socket);
+          return;
+        }
+        conversations.set(socket, 0);
+        socket.once('close', () => conversations.delete(socket));
+        serveHttp1(socket);
       },
       onTimeout: () => refuseConnection(socket, toHeadTimeout(), lingerMs),
     });
   };
   takeOver(server, 'connection', (socket, serve) => {
     if (!accept(socket)) return;
-    if (tls === undefined) serveClear(socket, serve);
-    else serve(socket);
+    if (tls === undefined) {
+      serveClear(socket, serve);
+      return;
+    }
+    const peer = toPeer(socket);
+    handshakes.set(peer, socket);
+    socket.once('close', () => handshakes.delete(peer));
+    serve(socket);
   });
   if (tls !== undefined)
     takeOver(server, 'secureConnection', (socket, serve) => serveTls(socket as TLSSocket, serve));
@@ -231,9 +309,19 @@ function createDoor(
   return {
     server,
     bound: () => ({ address: toBound(server.address()), isTls: tls !== undefined }),
+    setTls(material) {
+      if (material !== undefined) (server as SecureServer).setSecureContext(material);
+    },
     async close(deadlineMs) {
       isClosing = true;
-      await drain(server, http2, { sockets, unopened, deadlineMs });
+      await drain(server, http2, {
+        sockets,
+        unopened,
+        conversations,
+        handshakes,
+        leaveOpenSockets,
+        deadlineMs,
+      });
     },
   };
 }
@@ -267,29 +355,61 @@ function takeOver(
   );
 }
 
-async function drain(
-  server: Server,
-  http2: Http2Endpoint,
-  {
-    sockets,
-    unopened,
-    deadlineMs,
-  }: { sockets: ReadonlySet<Socket>; unopened: ReadonlySet<Socket>; deadlineMs: number },
-): Promise<void> {
+interface Drain {
+  readonly sockets: ReadonlySet<Socket>;
+  readonly unopened: ReadonlySet<Socket>;
+  readonly conversations: ReadonlyMap<Socket, number>;
+  readonly handshakes: ReadonlyMap<string, Socket>;
+  readonly leaveOpenSockets: () => number;
+  readonly deadlineMs: number;
+}
+
+async function drain(server: Server, http2: Http2Endpoint, drained: Drain): Promise<void> {
+  const { sockets, unopened, leaveOpenSockets, deadlineMs } = drained;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   http2.drain();
   for (const socket of unopened) socket.destroy();
   // Nothing came, so nothing is under way: among others, TLS handshakes that were never begun.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
-  const deadline = setTimeout(() => {
+  let steps = 0;
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+    steps += 1;
+    if (steps >= HEAD_STEPS) destroyWithoutRequest(drained);
+  }, DRAIN_STEP_MS);
+  const breakOff = (): void => {
     server.closeAllConnections();
     for (const socket of sockets) socket.destroy();
+  };
+  let farewell: NodeJS.Timeout | undefined;
+  const deadline = setTimeout(() => {
+    if (leaveOpenSockets() === 0) {
+      breakOff();
+      return;
+    }
+    // Requests are Node's to break off; of WebSockets it knows nothing.
+    server.closeAllConnections();
+    http2.close();
+    farewell = setTimeout(breakOff, FAREWELL_MS);
   }, deadlineMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(deadline);
+  clearTimeout(farewell);
   http2.close();
+}
+
+/** Half a head or half a handshake would hold up the end until the deadline; what is being refused has its own time. */
+function destroyWithoutRequest({ conversations, handshakes }: Drain): void {
+  for (const [socket, requests] of conversations) {
+    if (requests === 0 && !socket.writableEnded) socket.destroy();
+  }
+  for (const socket of handshakes.values()) socket.destroy();
+}
+
+/** Node's TLS sockets don't say which socket is under them. */
+function toPeer({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function toSurplus({ limit }: Load): ProxyError {

@@ -26,6 +26,7 @@ export function createHttp1Lane(options: LaneOptions): Lane {
   const session: SessionSlot = { current: undefined };
   const free: Http1Connection[] = [];
   const all = new Set<Http1Connection>();
+  let isRetired = false;
   const ticker = createTicker(clock, (passedMs) => {
     for (const connection of all) connection.tick(passedMs);
   });
@@ -37,7 +38,10 @@ export function createHttp1Lane(options: LaneOptions): Lane {
       continueMs: CONTINUE_MS,
       session,
       onConnected,
-      onFree: (freed) => free.push(freed),
+      onFree: (freed) => {
+        if (isRetired) freed.close(toRetired());
+        else free.push(freed);
+      },
       onClosed: (closed) => {
         all.delete(closed);
         const index = free.indexOf(closed);
@@ -72,9 +76,18 @@ export function createHttp1Lane(options: LaneOptions): Lane {
       return connection;
     },
     state: () => ({ protocol: 'http1', open: all.size, idle: free.length }),
+    retire() {
+      isRetired = true;
+      for (const connection of [...free]) connection.close(toRetired());
+    },
     destroy() {
       ticker.stop();
       for (const connection of all) connection.close(new ProxyError('shutting_down', 'The proxy stops.'));
     },
   };
+}
+
+/** Nobody is told: whoever closes for this carries nothing. */
+function toRetired(): Error {
+  return new Error('no longer in use');
 }

@@ -124,6 +124,12 @@ export class Http2Connection implements Road {
     else this.#start(carrier);
   }
 
+  /** Takes no more requests, and closes after the last. */
+  retire(): void {
+    this.#isDraining = true;
+    this.#leaveIfDrained();
+  }
+
   /** Breaks the connection off, with the reason for whoever waits for a response. */
   close(cause: Error): void {
     if (this.#isClosed) return;

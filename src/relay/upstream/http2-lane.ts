@@ -35,6 +35,7 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
     for (const connection of connections) connection.tick(passedMs);
   });
   let isDestroyed = false;
+  let isRetired = false;
   /** What a new connection is thought to take at a time: no more than the ones before. */
   let assumedStreams = ASSUMED_STREAMS;
 
@@ -66,7 +67,10 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
   const place = (carrier: Http2Carrier): void => {
     const found = find();
     if (found instanceof Error) process.nextTick(() => carrier.fail(found, 'unsent'));
-    else found.carry(carrier);
+    else {
+      found.carry(carrier);
+      if (isRetired) found.retire();
+    }
   };
 
   return {
@@ -82,6 +86,10 @@ export function createHttp2Lane(options: Http2LaneOptions): Lane {
     state() {
       const idle = [...connections].filter((connection) => connection.isIdle);
       return { protocol: 'http2', open: connections.size, idle: idle.length };
+    },
+    retire() {
+      isRetired = true;
+      for (const connection of [...connections]) connection.retire();
     },
     destroy() {
       isDestroyed = true;

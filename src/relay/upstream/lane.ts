@@ -11,6 +11,8 @@ export interface Lane {
   carry(attempt: Attempt): Carrier;
   /** What there is of connections now. */
   state(): ConnectionState;
+  /** Keeps no connection from now on: idle ones close, the others once they are free. What is carried, now or later, is carried to its end. */
+  retire(): void;
   /** Breaks off what is in flight and closes every connection. */
   destroy(): void;
 }

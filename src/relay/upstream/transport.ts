@@ -18,6 +18,8 @@ export interface Transport {
   send(request: UpstreamRequest, receiver: Receiver): Sending;
   /** How it is now. */
   state(): UpstreamState;
+  /** Keeps no connection any more: what is in flight goes on, and what is sent all the same is carried. A reload does this to what it drops. */
+  retire(): void;
   /** Closes every connection, and breaks off what is in flight. */
   destroy(): void;
 }
@@ -118,6 +120,12 @@ export function createTransport(options: TransportOptions): Transport {
   let http1: Lane | undefined;
   let http2: Lane | undefined;
   let isDestroyed = false;
+  let isRetired = false;
+  const open = (make: Lanes[keyof Lanes]): Lane => {
+    const lane = make(laneOptions);
+    if (isRetired) lane.retire();
+    return lane;
+  };
   const context: CarriageContext = {
     origin: options.origin,
     forwardProxy,
@@ -129,10 +137,10 @@ export function createTransport(options: TransportOptions): Transport {
     laneFor({ wantsHttp2 }) {
       if (isDestroyed) return undefined;
       if (protocol === 'http2' || (protocol === 'auto' && wantsHttp2)) {
-        http2 ??= makeLane.http2(laneOptions);
+        http2 ??= open(makeLane.http2);
         return http2;
       }
-      http1 ??= makeLane.http1(laneOptions);
+      http1 ??= open(makeLane.http1);
       return http1;
     },
   };
@@ -147,6 +155,11 @@ export function createTransport(options: TransportOptions): Transport {
       isBreakerOpen: !breaker.isClosed,
       connections: [http1, http2].flatMap((lane) => (lane === undefined ? [] : [lane.state()])),
     }),
+    retire() {
+      isRetired = true;
+      http1?.retire();
+      http2?.retire();
+    },
     destroy() {
       isDestroyed = true;
       http1?.destroy();

@@ -7,7 +7,9 @@ import { type Connecting, connect } from './connect.ts';
 import { ConnectionError } from './connection-error.ts';
 import type { SessionSlot } from './dial.ts';
 import { toUpstreamError } from './failure.ts';
+import { prepareFarewell } from './farewell.ts';
 import { loadHttpProxy, type SendHandshake, toWrittenHeaders } from './http-proxy.ts';
+import type { OpenSockets } from './open-sockets.ts';
 import { BadResponseError, MAX_INTERIM } from './response-parser.ts';
 import { tieEnds } from './splice.ts';
 import type { Receiver, Sending, TransportOptions } from './transport.ts';
@@ -43,8 +45,13 @@ type UpgradeListener = (response: IncomingMessage, socket: Socket, head: Buffer)
 /** TCP's own probes find peers that vanished without a word; an open socket has no other limit. */
 const PROBE_DELAY_MS = 60_000;
 
+export interface UpgradeCarrierOptions extends TransportOptions {
+  /** Told of every socket that was opened; left out where nobody takes leave of them. */
+  readonly openSockets?: OpenSockets;
+}
+
 /** A carrier that holds nothing open by itself: a reload may drop it, and the sockets it opened live on. */
-export function createUpgradeCarrier(options: TransportOptions): UpgradeCarrier {
+export function createUpgradeCarrier(options: UpgradeCarrierOptions): UpgradeCarrier {
   const session: SessionSlot = { current: undefined };
   return {
     carry(handshake, receiver) {
@@ -59,7 +66,7 @@ export function createUpgradeCarrier(options: TransportOptions): UpgradeCarrier 
 class Carriage implements Sending {
   #handshake: Handshake;
   readonly #receiver: UpgradeReceiver;
-  readonly #options: TransportOptions;
+  readonly #options: UpgradeCarrierOptions;
   readonly #session: SessionSlot;
   #connecting: Connecting | undefined;
   #upstream: Socket | undefined;
@@ -74,7 +81,7 @@ class Carriage implements Sending {
   constructor(
     handshake: Handshake,
     receiver: UpgradeReceiver,
-    options: TransportOptions,
+    options: UpgradeCarrierOptions,
     session: SessionSlot,
   ) {
     this.#handshake = handshake;
@@ -170,6 +177,8 @@ class Carriage implements Sending {
     });
     client.on('close', () => this.#onClientClose(cause));
     splice?.(response, upstream, head);
+    const forget = this.#options.openSockets?.add(prepareFarewell(client, upstream));
+    if (forget !== undefined) client.on('close', forget);
     // A socket may be open for hours: what it keeps alive is not to hold the head that was sent, and the token in it. http-proxy keeps the
     // response, which knows its request.
     this.#handshake = { ...this.#handshake, lines: [] };

@@ -79,6 +79,7 @@ test('R68: what goes wrong in the middle of anything fails that request alone', 
   };
   const idle = {
     state: () => ({ origin, isBreakerOpen: false, connections: [] }),
+    retire() {},
     destroy() {},
   };
   for (const change of [

@@ -27,6 +27,7 @@ function scripted(answer: (receiver: Parameters<Transport['send']>[1], request: 
       return { abort: () => aborted.push(request), resume: () => {} };
     },
     state: () => ({ origin: UNUSED, isBreakerOpen: false, connections: [] }),
+    retire() {},
     destroy() {},
   };
   return { transport, requests, aborted };
