@@ -42,7 +42,7 @@ test('wait says which routes are missing, and why, when its time is up', async (
 });
 
 test('wait tells nobody there, and somebody else there, from a proxy that is not ready', async (t) => {
-  await assert.rejects(ask(t, 'http://127.0.0.1:1', 20), /nobody answers at 127\.0\.0\.1:1/);
+  await assert.rejects(ask(t, 'http://127.0.0.1:1', 400), /nobody answers at 127\.0\.0\.1:1/);
   const other = createServer((_request, response) => response.writeHead(404).end('\u001b[2J')).listen(
     0,
     '127.0.0.1',
@@ -57,7 +57,7 @@ test('wait tells nobody there, and somebody else there, from a proxy that is not
 test('wait finds the admin port in the configuration and in GBP_ADMIN, and says where there is none to ask', async (t) => {
   const run = (text: string | undefined, env: Record<string, string> = {}) =>
     runWait(
-      { flags: {}, url: undefined, timeoutMs: 20 },
+      { flags: {}, url: undefined, timeoutMs: 400 },
       createIo(text === undefined ? writeConfig(t, '', 'none.txt') : writeConfig(t, text), env).io,
     );
   const routes = 'routes: [{ path: /a, upstream: emulator:hello }]\n';
