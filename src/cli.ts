@@ -5,7 +5,7 @@ import { isSupportedNode } from './node-version.ts';
 if (isSupportedNode(process.versions.node)) {
   const { enableCompileCache } = await import('node:module');
   enableCompileCache();
-  const { main } = await import('./command-line.ts');
+  const { main } = await import('./command-line/main.ts');
   await main();
 } else {
   process.stderr.write(

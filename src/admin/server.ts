@@ -5,7 +5,7 @@ import { isProxyError, ProxyError } from '../errors.ts';
 import type { Gate } from '../gate/gate.ts';
 import { toErrorAnswer, toRawResponse } from '../relay/answers.ts';
 import { bindTcp } from '../relay/client/bind.ts';
-import { nextRequestId } from '../relay/exchange.ts';
+import { nextRequestId } from '../relay/request-id.ts';
 import type { AdminAnswer, Endpoint } from './endpoint.ts';
 import { type AdminRules, judge } from './judge.ts';
 import { type AdminToken, writeAdminToken } from './token-file.ts';

@@ -33,6 +33,7 @@ import {
   type Screened,
 } from './refusal-screen.ts';
 import type { RequestBody } from './request-body.ts';
+import { nextRequestId } from './request-id.ts';
 import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
 import { toBodyDenial, toRateDenial } from './route-rules.ts';
 import type { Site } from './site.ts';
@@ -55,17 +56,6 @@ export interface ExchangeContext {
   monotonicMs(): number;
   /** Milliseconds since the epoch. */
   wallMs(): number;
-}
-
-const REQUEST_ID_PREFIX = Math.floor(Math.random() * 36 ** 6)
-  .toString(36)
-  .padStart(6, '0');
-let requestCount = 0;
-
-/** An id for one request, unique in this process and unlikely to repeat in another. */
-export function nextRequestId(): string {
-  requestCount += 1;
-  return `${REQUEST_ID_PREFIX}-${requestCount.toString(36)}`;
 }
 
 /** One request's way through: decided by the core, then carried to the upstream and back. */

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { runCommandLine } from '../../src/command-line.ts';
+import { runCommandLine } from '../../src/command-line/run.ts';
 import { runCompletion, SHELLS, type Shell } from '../../src/commands/completion.ts';
 import { createFolder, writeConfig } from '../config/resolve-file.ts';
 import { createIo } from './config-io.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { runCommandLine } from '../../src/command-line.ts';
+import { runCommandLine } from '../../src/command-line/run.ts';
 import { createIo } from './config-io.ts';
 
 const COMMANDS = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runCommandLine } from '../../src/command-line.ts';
+import { runCommandLine } from '../../src/command-line/run.ts';
 import { isUnixAddress } from '../../src/config/address.ts';
 import type { Config } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';

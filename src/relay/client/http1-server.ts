@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 import { ProxyError } from '../../errors.ts';
 import { MAX_HEAD_BYTES } from '../admission.ts';
 import { toErrorAnswer, toRawResponse } from '../answers.ts';
-import { nextRequestId } from '../exchange.ts';
+import { nextRequestId } from '../request-id.ts';
 import { sendLastWords } from './last-words.ts';
 import { awaitTurn, isPastLast, makeLast, responseOn } from './pipeline.ts';
 import type { TlsMaterial } from './tls-material.ts';

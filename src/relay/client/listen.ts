@@ -9,10 +9,11 @@ import { Exchange, type ExchangeContext } from '../exchange.ts';
 import { createLoad, type Load } from '../load.ts';
 import { bindTcp, bindUnix } from './bind.ts';
 import type { Client } from './client.ts';
+import { drain } from './drain.ts';
 import { Http1Client } from './http1-client.ts';
 import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
 import { Http2Client } from './http2-client.ts';
-import { createHttp2Endpoint, type Http2Endpoint, refuseHttp2 } from './http2-server.ts';
+import { createHttp2Endpoint, refuseHttp2 } from './http2-server.ts';
 import { readOpening } from './preface.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 
@@ -175,13 +176,6 @@ interface Loads {
   /** Those, and the ones that are still in their handshake or being refused. */
   readonly accepted: Load;
 }
-
-/** How often connections that have become idle are closed while draining. */
-const DRAIN_STEP_MS = 50;
-/** The head of a request may be on its way for so many of them. */
-const HEAD_STEPS = 3;
-/** How long a WebSocket's ends have to answer a goodbye. */
-const FAREWELL_MS = 500;
 
 function createDoor(
   {
@@ -353,58 +347,6 @@ function takeOver(
       for (const serve of own) serve.call(server, accepted);
     }),
   );
-}
-
-interface Drain {
-  readonly sockets: ReadonlySet<Socket>;
-  readonly unopened: ReadonlySet<Socket>;
-  readonly conversations: ReadonlyMap<Socket, number>;
-  readonly handshakes: ReadonlyMap<string, Socket>;
-  readonly leaveOpenSockets: () => number;
-  readonly deadlineMs: number;
-}
-
-async function drain(server: Server, http2: Http2Endpoint, drained: Drain): Promise<void> {
-  const { sockets, unopened, leaveOpenSockets, deadlineMs } = drained;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  http2.drain();
-  for (const socket of unopened) socket.destroy();
-  // Nothing came, so nothing is under way: among others, TLS handshakes that were never begun.
-  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-  let steps = 0;
-  const sweep = setInterval(() => {
-    server.closeIdleConnections();
-    steps += 1;
-    if (steps >= HEAD_STEPS) destroyWithoutRequest(drained);
-  }, DRAIN_STEP_MS);
-  const breakOff = (): void => {
-    server.closeAllConnections();
-    for (const socket of sockets) socket.destroy();
-  };
-  let farewell: NodeJS.Timeout | undefined;
-  const deadline = setTimeout(() => {
-    if (leaveOpenSockets() === 0) {
-      breakOff();
-      return;
-    }
-    // Requests are Node's to break off; of WebSockets it knows nothing.
-    server.closeAllConnections();
-    http2.close();
-    farewell = setTimeout(breakOff, FAREWELL_MS);
-  }, deadlineMs);
-  await closed;
-  clearInterval(sweep);
-  clearTimeout(deadline);
-  clearTimeout(farewell);
-  http2.close();
-}
-
-/** Half a head or half a handshake would hold up the end until the deadline; what is being refused has its own time. */
-function destroyWithoutRequest({ conversations, handshakes }: Drain): void {
-  for (const [socket, requests] of conversations) {
-    if (requests === 0 && !socket.writableEnded) socket.destroy();
-  }
-  for (const socket of handshakes.values()) socket.destroy();
 }
 
 /** Node's TLS sockets don't say which socket is under them. */

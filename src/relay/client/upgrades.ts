@@ -2,8 +2,8 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../../errors.ts';
 import { toErrorAnswer } from '../answers.ts';
-import { nextRequestId } from '../exchange.ts';
 import { framingOf, readRequestFacts, upgradeOf } from '../request-head.ts';
+import { nextRequestId } from '../request-id.ts';
 import { sendLastWords } from './last-words.ts';
 import { awaitTurn, isPastLast, makeLast, responseOn } from './pipeline.ts';
 
