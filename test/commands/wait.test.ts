@@ -8,7 +8,7 @@ import { writeConfig } from '../config/resolve-file.ts';
 import { createFolder, send } from '../support/stack.ts';
 import { createIo } from './config-io.ts';
 
-/** A proxy with an admin port. */
+/** A proxy with an admin port, once each of its routes has a token or was refused one. */
 async function startProxy(t: TestContext, routes: readonly string[]): Promise<string> {
   const cwd = await createFolder(t);
   const flags = { port: 0, admin: '127.0.0.1:0' };
@@ -18,6 +18,7 @@ async function startProxy(t: TestContext, routes: readonly string[]): Promise<st
     env,
   });
   t.after(() => proxy.close(0));
+  await proxy.ready;
   return proxy.adminUrl ?? '';
 }
 
