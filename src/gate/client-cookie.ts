@@ -6,6 +6,8 @@ const PREFIX = 'gbp-client-';
 
 /** Own cookies in a `Cookie` value, with the semicolon before each. */
 const OWN = new RegExp(`(?:^|;)[ \\t]*${PREFIX}[^;]*`, 'g');
+/** The only white space around a name: whatever is found here has to be found by `OWN`, too. */
+const SPACE_AROUND = /^[ \t]+|[ \t]+$/g;
 const STARTS_OWN = new RegExp(`^[ \\t]*${PREFIX}`);
 /** An own cookie at the start of a `Set-Cookie` value, or one without a name that reads like one once it is sent back (RFC 6265bis, 5.6). */
 const SET_OWN = new RegExp(`^[\\s=]*${PREFIX}`, 'i');
@@ -25,7 +27,8 @@ export function findClientCookies(value: string, name: string): readonly string[
   if (!value.includes(PREFIX)) return [];
   return value.split(';').flatMap((crumb) => {
     const equals = crumb.indexOf('=');
-    return equals !== -1 && crumb.slice(0, equals).trim() === name ? [crumb.slice(equals + 1).trim()] : [];
+    if (equals === -1 || crumb.slice(0, equals).replace(SPACE_AROUND, '') !== name) return [];
+    return [crumb.slice(equals + 1).replace(SPACE_AROUND, '')];
   });
 }
 

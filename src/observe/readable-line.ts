@@ -4,7 +4,8 @@ import { styleText } from 'node:util';
  * A line of the log for people, from its JSON fields:
  * `12:01:02 GET /orders?id=… 200 38 ms (upstream 37 ms, token 12 min old) -> /orders`.
  */
-export function toReadableLine(line: Readonly<Record<string, unknown>>, colour: boolean): string {
+export function toReadableLine(fields: Readonly<Record<string, unknown>>, colour: boolean): string {
+  const line = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, toShown(value)]));
   const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
     colour ? styleText(style, text, { validateStream: false }) : text;
   const time = paint('dim', new Date(String(line.time)).toTimeString().slice(0, 8));
@@ -13,6 +14,13 @@ export function toReadableLine(line: Readonly<Record<string, unknown>>, colour: 
     line.level === 'info' ? '' : `${paint(line.level === 'warn' ? 'yellow' : 'red', String(line.level))} `;
   const hint = typeof line.hint === 'string' ? ` ${line.hint}` : '';
   return `${time} ${mark}${line.msg}${hint}`;
+}
+
+/** Control characters but for what lays out a text: a target has what its client wrote, and terminals take them for orders. */
+const CONTROL = /[^\P{Cc}\n\t]/gu;
+
+function toShown(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(CONTROL, '\ufffd') : value;
 }
 
 type Paint = (style: Parameters<typeof styleText>[0], text: string) => string;

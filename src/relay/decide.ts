@@ -187,6 +187,7 @@ function decideRoute(
       lines: head.lines,
       // Rules know paths behind the route's own.
       path: route.path === '/' ? target.path : target.path.slice(route.path.length),
+      query: target.query,
       isUpgrade: upgrade !== undefined,
       bodyBytes: framing === 'length' ? Number(facts.contentLength) : undefined,
     });

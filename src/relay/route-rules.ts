@@ -39,6 +39,8 @@ export interface RuledRequest {
   readonly lines: FieldLines;
   /** The client's, behind the route's own. */
   readonly path: string;
+  /** From the `?` on; empty when there is none. */
+  readonly query: string;
   /** It is to become a WebSocket. */
   readonly isUpgrade: boolean;
   /** Declared size of the body; undefined where there is none, or it isn't known yet. */
@@ -80,7 +82,7 @@ const overrideOf = rememberByName((lowerName) => {
 function findMethodDenial(
   name: string,
   { methods, readOnly }: RouteRules,
-  { method, lines, isUpgrade }: RuledRequest,
+  { method, lines, query, isUpgrade }: RuledRequest,
 ): ProxyError | undefined {
   if (methods === undefined) return undefined;
   const deny = (what: string): ProxyError => {
@@ -97,7 +99,28 @@ function findMethodDenial(
     if (overrideOf(header) === 'method' && !methods.has(asked.trim().toUpperCase()))
       return deny(`no other method by way of the header ${header}`);
   }
-  return undefined;
+  const parameter = query === '' ? undefined : findQueryOverride(query, methods);
+  return parameter === undefined ? undefined : deny(`no other method by way of ${parameter} in the query`);
+}
+
+/**
+ * Parameters by which Google's front end takes a method, or header lines, from the query, so that pages need no preflight
+ * (https://google.github.io/closure-library/api/goog.net.rpc.HttpCors.html).
+ */
+const METHOD_PARAMETER = '$httpMethod';
+const HEADERS_PARAMETER = '$httpHeaders';
+
+/** The parameter that asks for a method outside of a list; undefined: none does. */
+function findQueryOverride(query: string, methods: ReadonlySet<string>): string | undefined {
+  const isListed = (asked: string): boolean => methods.has(asked.trim().toUpperCase());
+  const parameters = new URLSearchParams(query);
+  if (!parameters.getAll(METHOD_PARAMETER).every(isListed)) return METHOD_PARAMETER;
+  const lines = parameters.getAll(HEADERS_PARAMETER).flatMap((value) => value.split(/[\r\n]+/));
+  const areListed = lines.every((line) => {
+    const [name = '', ...rest] = line.split(':');
+    return overrideOf(name.trim().toLowerCase()) !== 'method' || isListed(rest.join(':'));
+  });
+  return areListed ? undefined : HEADERS_PARAMETER;
 }
 
 const LONGEST_SHOWN_METHOD = 30;

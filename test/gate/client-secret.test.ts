@@ -187,6 +187,16 @@ for (const [sent, left] of [
   });
 }
 
+test('R9: what signs a client in goes no further, whatever stands around its name', () => {
+  const value = secret.cookieValue(COOKIE);
+  for (const space of ['', ' ', '\t', '\xa0', '\v', '\f', '"', '=']) {
+    for (const sent of [`a=1;${space}${COOKIE}=${value}`, `${space}${COOKIE}${space}=${value}`]) {
+      if (!secret.look(['Cookie', sent], COOKIE).isKnown) continue;
+      assert.ok(!(withoutClientCookies(sent) ?? '').includes(value), JSON.stringify(sent));
+    }
+  }
+});
+
 test('own cookies are taken out of any others, which stay as they are and in order', () => {
   const others = fc.stringMatching(/^[a-f]{1,3}=[^;]{0,5}$/).filter((crumb) => crumb.trim() === crumb);
   const own = fc.nat(65_535).map((port) => `gbp-client-${port}=${secret.cookieValue(COOKIE)}`);

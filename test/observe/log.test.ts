@@ -75,6 +75,17 @@ test('for people a request is one readable line', async () => {
   assert.match(text(), /\n\d\d:\d\d:\d\d warn Something is off\. Do this\.\n$/);
 });
 
+test('what a client or an upstream wrote gives a terminal no orders', async () => {
+  const { stream, text } = collect();
+  const log = await createLog({ stream, pretty: true, colour: false, quiet: false });
+  const message = 'No route takes /\x9b2J\x1b]0;x\x07\r.';
+  log.observer.onExchange({ ...record, target: '/\x9b2J\x85', status: 404, error: 'no_route', message });
+  log.warn('First\n\tsecond\x1b[1A', { hint: 'Do\x90 this.' });
+  assert.doesNotMatch(text(), /[^\P{Cc}\n\t]/u);
+  assert.match(text(), / \/�2J� 404 .*: No route takes \/�2J�\]0;x��\. /);
+  assert.match(text(), / warn First\n\tsecond�\[1A Do� this\.\n$/);
+});
+
 test('a failure says its code and reason, an internal one is an error with its stack, secrets taken out', async () => {
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: false, colour: false, quiet: true });

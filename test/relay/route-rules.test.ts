@@ -85,6 +85,34 @@ test('a header that asks for a method outside of the list is refused, however it
   assert.equal(codeOf(target, { lines: [...HOST, 'X-HTTP-Methods', 'PUT'] }), 'forward');
 });
 
+test('a query that asks Google’s front end for a method outside of the list is refused, however it is spelled', () => {
+  const target = guarded(READING);
+  for (const query of [
+    '$httpMethod=DELETE',
+    'a=b&%24httpMethod=post',
+    '%24%68ttp%4dethod=PUT',
+    '$httpMethod=GET&$httpMethod=PUT',
+    '$httpMethod',
+    '$httpHeaders=X-HTTP-Method-Override:DELETE%0d%0a',
+    '$httpHeaders=a:b%0Ax_http_method:%20put',
+  ]) {
+    assert.equal(codeOf(target, { target: `/orders?${query}` }), 'method_denied', query);
+    assert.equal(codeOf(guarded({ paths: ['/**'] }), { target: `/orders?${query}` }), 'forward', query);
+  }
+  for (const query of [
+    '$httpMethod=GET',
+    'httpMethod=PUT',
+    '$httpHeaders=a:PUT%0d%0aX-HTTP-Method:get%0d%0a',
+    '%',
+  ]) {
+    assert.equal(codeOf(target, { target: `/orders?${query}` }), 'forward', query);
+  }
+  assert.match(
+    judge(target, { target: '/orders?$httpMethod=SECRET' })?.message ?? '',
+    /: no other method by way of \$httpMethod in the query\.$/,
+  );
+});
+
 test('paths begin behind the route’s own; a path outside of them is a 403 that names the lines, without its query', () => {
   const target = guarded({ paths: ['/', '/v1/**'] });
   for (const path of ['/orders', '/orders/', '/orders?x', '/orders/v1', '/orders/v1/7?x=/admin'])
