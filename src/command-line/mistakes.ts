@@ -17,7 +17,7 @@ export const COMMANDS = [
 ] as const;
 
 /** The flags of all commands, to guess which was meant; a new flag is one line here. */
-const FLAGS = [
+export const FLAGS = [
   'config',
   'listen',
   'port',

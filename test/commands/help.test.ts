@@ -1,21 +1,9 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
+import { COMMANDS, FLAGS } from '../../src/command-line/mistakes.ts';
 import { runCommandLine } from '../../src/command-line/run.ts';
 import { createIo } from './config-io.ts';
-
-const COMMANDS = [
-  'start',
-  'exec',
-  'wait',
-  'check',
-  'token',
-  'link',
-  'init',
-  'emulate',
-  'schema',
-  'completion',
-];
 
 async function helpOf(...args: string[]): Promise<string> {
   const { io, written } = createIo(tmpdir());
@@ -32,6 +20,16 @@ test('help is a screen: 80 columns and at most 40 lines, with every command in t
     assert.ok(lines.length <= 40, `${args.join()}: ${lines.length} lines`);
     const widest = Math.max(...lines.map((line) => line.length));
     assert.ok(widest <= 80, `${args.join()}: ${widest} columns`);
+  }
+});
+
+test('every command and flag that help shows is among those a mistyped one is compared with', async () => {
+  const shown = [...(await helpOf()).matchAll(/^ {2}gcp-bearer-proxy (\w+)/gm)].map((match) => match[1]);
+  assert.deepEqual([...new Set(shown)], [...COMMANDS]);
+  const known = new Set<string>([...FLAGS, 'help', 'version']);
+  for (const command of COMMANDS) {
+    for (const [, flag = ''] of (await helpOf(command)).matchAll(/^ +(?:-\w, )?--([\w-]+)/gm))
+      assert.ok(known.has(flag) || known.has(`no-${flag}`), `${command}: --${flag}`);
   }
 });
 
