@@ -160,3 +160,10 @@ export function checkPort(port: number | undefined): number | undefined {
     hint: '--port 0 takes any free port.',
   });
 }
+
+/** The positional of commands that look at routes: some of the configuration's, or others. */
+export const ROUTES = {
+  type: 'string',
+  array: true,
+  describe: 'names of configured routes, or routes to make',
+} as const;

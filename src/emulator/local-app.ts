@@ -1,4 +1,9 @@
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingMessage,
+  type ServerResponse,
+} from 'node:http';
 import { connect } from 'node:net';
 import type { App, AppRequest, UpgradeApp } from './apps.ts';
 import type { HeaderLine } from './header-lines.ts';
@@ -67,12 +72,7 @@ function toOutgoingHeaders({ headers, body }: AppRequest): readonly string[] {
 }
 
 function passBody(body: IncomingMessage, outgoing: ReturnType<typeof httpRequest>): void {
-  body.once('end', () => {
-    const { rawTrailers } = body;
-    if (rawTrailers.length > 0)
-      outgoing.addTrailers(toPairs(rawTrailers).map((line) => [...line] as [string, string]));
-    outgoing.end();
-  });
+  body.once('end', () => endWith(outgoing, body.rawTrailers));
   body.once('error', () => outgoing.destroy());
   body.pipe(outgoing, { end: false });
 }
@@ -81,14 +81,15 @@ function passBack(incoming: IncomingMessage, response: ServerResponse): void {
   const lines = toPairs(incoming.rawHeaders).filter(([name]) => !NOT_BACK.test(name));
   response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, lines.flat());
   response.flushHeaders();
-  incoming.once('end', () => {
-    const { rawTrailers } = incoming;
-    if (rawTrailers.length > 0)
-      response.addTrailers(toPairs(rawTrailers).map((line) => [...line] as [string, string]));
-    response.end();
-  });
+  incoming.once('end', () => endWith(response, incoming.rawTrailers));
   incoming.once('error', () => response.destroy());
   incoming.pipe(response, { end: false });
+}
+
+function endWith(message: OutgoingMessage, rawTrailers: readonly string[]): void {
+  if (rawTrailers.length > 0)
+    message.addTrailers(toPairs(rawTrailers).map((line) => [...line] as [string, string]));
+  message.end();
 }
 
 function refuse(response: ServerResponse, sentence: string): void {

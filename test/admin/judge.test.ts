@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { type Endpoint, toJsonAnswer } from '../../src/admin/endpoint.ts';
 import { type AdminRules, judge } from '../../src/admin/judge.ts';
 import { createGate } from '../../src/gate/gate.ts';
+import { CROSS_SITE_VISIT } from '../support/sites.ts';
 
 const answer = () => toJsonAnswer(200, {});
 const ENDPOINTS: readonly Endpoint[] = [
@@ -69,11 +70,7 @@ for (const [request, fields, expected] of [
   ['POST /change', [...AUTHORIZED, 'Origin', 'null'], '403 origin_not_allowed'],
   ['POST /change', [...AUTHORIZED, 'Sec-Fetch-Site', 'cross-site'], '403 cross_site_request'],
   ['GET /nothing', ['Origin', 'https://evil.com'], '403 origin_not_allowed'],
-  [
-    'GET /state',
-    ['Sec-Fetch-Site', 'cross-site', 'Sec-Fetch-Mode', 'navigate', 'Sec-Fetch-Dest', 'document'],
-    '403 cross_site_request',
-  ],
+  ['GET /state', CROSS_SITE_VISIT, '403 cross_site_request'],
   ['POST /change', [...AUTHORIZED, 'Host', 'localhost'], '400 bad_host'],
   ['POST /change', [...AUTHORIZED, 'Origin', 'https://app.example.com'], 'POST /change'],
   ['POST /change', ['Origin', 'https://app.example.com'], '403 admin_token_required'],

@@ -7,6 +7,7 @@ import { parseTraceparent } from '../../src/observe/trace.ts';
 import { startProxy } from '../support/proxies.ts';
 import { startUpstream } from '../support/sockets.ts';
 import { send, startStack } from '../support/stack.ts';
+import { RECORD } from './exchange-record.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -26,25 +27,7 @@ async function startLog(options: Partial<LogOptions> = {}) {
 
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
-const record: ExchangeRecord = {
-  requestId: 'abc-1',
-  method: 'GET',
-  target: '/orders?id=…',
-  route: '/orders',
-  status: 200,
-  error: undefined,
-  message: undefined,
-  upstreamMs: 37.04,
-  totalMs: 38.26,
-  tokenAgeMs: 720_400,
-  requestBytes: 0,
-  responseBytes: 0,
-  trace: undefined,
-  refusal: undefined,
-  isReplay: false,
-  leakedHeaders: undefined,
-  cause: undefined,
-};
+const record: ExchangeRecord = { ...RECORD, requestBytes: 0, responseBytes: 0 };
 
 test('google: a line has the names that Cloud Logging makes something of, the trace among them', async () => {
   const { log, lines } = await startLog({ format: 'google', project: 'my-project' });

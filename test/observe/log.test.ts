@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
-import type { ExchangeRecord } from '../../src/observe/events.ts';
 import { createLog } from '../../src/observe/log.ts';
+import { RECORD } from './exchange-record.ts';
 
 function collect() {
   const written: string[] = [];
@@ -15,30 +15,10 @@ function collect() {
   return { stream, text: () => written.join('') };
 }
 
-const record: ExchangeRecord = {
-  requestId: 'abc-1',
-  method: 'GET',
-  target: '/orders?id=…',
-  route: '/orders',
-  status: 200,
-  error: undefined,
-  message: undefined,
-  upstreamMs: 37.04,
-  totalMs: 38.26,
-  tokenAgeMs: 720_400,
-  requestBytes: 12,
-  responseBytes: 3_400,
-  trace: undefined,
-  refusal: undefined,
-  isReplay: false,
-  leakedHeaders: undefined,
-  cause: undefined,
-};
-
 test('a request is one JSON line with what matters and nothing else', async () => {
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: false, colour: false, quiet: false });
-  log.observer.onExchange(record);
+  log.observer.onExchange(RECORD);
   const { time, ...line } = JSON.parse(text());
   assert.match(time, /^\d{4}-\d\d-\d\dT/);
   assert.deepEqual(line, {
@@ -58,13 +38,13 @@ test('a request is one JSON line with what matters and nothing else', async () =
 test('for people a request is one readable line', async () => {
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: true, colour: false, quiet: false });
-  log.observer.onExchange(record);
+  log.observer.onExchange(RECORD);
   assert.match(
     text(),
     /^\d\d:\d\d:\d\d GET \/orders\?id=… 200 38\.3 ms \(upstream 37 ms, token 12 min old\) -> \/orders\n$/,
   );
   log.observer.onExchange({
-    ...record,
+    ...RECORD,
     status: 404,
     error: 'no_route',
     message: 'No route takes /x.',
@@ -79,7 +59,7 @@ test('what a client or an upstream wrote gives a terminal no orders', async () =
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: true, colour: false, quiet: false });
   const message = 'No route takes /\x9b2J\x1b]0;x\x07\r.';
-  log.observer.onExchange({ ...record, target: '/\x9b2J\x85', status: 404, error: 'no_route', message });
+  log.observer.onExchange({ ...RECORD, target: '/\x9b2J\x85', status: 404, error: 'no_route', message });
   log.warn('First\n\tsecond\x1b[1A', { hint: 'Do\x90 this.' });
   assert.doesNotMatch(text(), /[^\P{Cc}\n\t]/u);
   assert.match(text(), / \/�2J� 404 .*: No route takes \/�2J�\]0;x��\. /);
@@ -89,15 +69,15 @@ test('what a client or an upstream wrote gives a terminal no orders', async () =
 test('a failure says its code and reason, an internal one is an error with its stack, secrets taken out', async () => {
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: false, colour: false, quiet: true });
-  log.observer.onExchange({ ...record, status: 502, error: 'upstream_refused', message: 'It refused.' });
+  log.observer.onExchange({ ...RECORD, status: 502, error: 'upstream_refused', message: 'It refused.' });
   log.observer.onExchange({
-    ...record,
+    ...RECORD,
     status: 500,
     error: 'internal',
     message: 'The proxy failed on this request.',
     cause: new TypeError('bad value ya29.secret-secret-secret'),
   });
-  log.observer.onExchange(record);
+  log.observer.onExchange(RECORD);
   const [refused, internal, ...rest] = text()
     .trim()
     .split('\n')
@@ -111,6 +91,6 @@ test('a failure says its code and reason, an internal one is an error with its s
 test('R23: an upstream that sends the token back is warned about, by header name only', async () => {
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: false, colour: false, quiet: true });
-  log.observer.onExchange({ ...record, leakedHeaders: ['X-Echo'] });
+  log.observer.onExchange({ ...RECORD, leakedHeaders: ['X-Echo'] });
   assert.match(text(), /"level":"warn".*X-Echo/);
 });

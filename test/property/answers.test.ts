@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ERROR_CODES, type ErrorCode, ProxyError } from '../../src/errors.ts';
 import { type Answer, toAskAnswer, toErrorAnswer } from '../../src/relay/answers.ts';
 import { decide } from '../../src/relay/decide.ts';
-import { requestHead, route, site } from '../support/sites.ts';
+import { CROSS_SITE_VISIT, requestHead, route, site } from '../support/sites.ts';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
@@ -93,16 +93,7 @@ test('R6: nothing of a visitor’s request becomes markup of the page that asks 
 });
 
 test('R6: wherever a visitor is asked, going on leads to this proxy and nowhere else (10,000 targets)', () => {
-  const lines = [
-    'Host',
-    'localhost:8080',
-    'Sec-Fetch-Site',
-    'cross-site',
-    'Sec-Fetch-Mode',
-    'navigate',
-    'Sec-Fetch-Dest',
-    'document',
-  ];
+  const lines = ['Host', 'localhost:8080', ...CROSS_SITE_VISIT];
   const piece = fc.constantFrom(
     '/',
     '//',

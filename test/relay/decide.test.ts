@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { composeHead, decide, type Forward, type RequestHead } from '../../src/relay/decide.ts';
 import type { Route } from '../../src/relay/site.ts';
-import { heldToken, requestHead, route, site, staticTokens } from '../support/sites.ts';
+import { CROSS_SITE_VISIT, heldToken, requestHead, route, site, staticTokens } from '../support/sites.ts';
 
 const HOST = ['Host', 'localhost:8080'];
 
@@ -145,17 +145,7 @@ test('R6: the page that asks a visitor leads back to the same target on the same
     site(route()),
     requestHead({
       target: '//evil.com/x?y',
-      lines: [
-        ...HOST,
-        'Sec-Fetch-Site',
-        'cross-site',
-        'Sec-Fetch-Mode',
-        'navigate',
-        'Sec-Fetch-Dest',
-        'document',
-        'Referer',
-        'https://chat.example/',
-      ],
+      lines: [...HOST, ...CROSS_SITE_VISIT, 'Referer', 'https://chat.example/'],
     }),
   );
   assert.equal(decision.kind, 'ask');

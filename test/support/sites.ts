@@ -129,3 +129,13 @@ export function requestHead(change: Partial<RequestHead> = {}): RequestHead {
     ...change,
   };
 }
+
+/** What a browser says of a visitor who follows a link of another site. */
+export const CROSS_SITE_VISIT: readonly string[] = [
+  'Sec-Fetch-Site',
+  'cross-site',
+  'Sec-Fetch-Mode',
+  'navigate',
+  'Sec-Fetch-Dest',
+  'document',
+];

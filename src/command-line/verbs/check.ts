@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { CONFIG_FLAGS, toConfigFlags, withDotenv } from '../flags.ts';
+import { CONFIG_FLAGS, ROUTES, toConfigFlags, withDotenv } from '../flags.ts';
 import type { CommandLine } from '../verb.ts';
 
 const FLAGS = {
@@ -18,11 +18,7 @@ export function addCheck(parser: Argv, { io, end }: CommandLine): Argv {
     (y) =>
       y
         .options(CONFIG_FLAGS)
-        .positional('routes', {
-          type: 'string',
-          array: true,
-          describe: 'names of configured routes, or routes to make',
-        })
+        .positional('routes', ROUTES)
         .options(FLAGS)
         .example('$0 check', 'every route of proxy.yaml')
         .example('$0 check /orders', 'one of them')

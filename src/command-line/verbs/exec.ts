@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import {
   CA_FILE,
   DOTENV_FLAG,
+  ROUTES,
   readDuration,
   STAND_IN_FLAGS,
   toConfigFlags,
@@ -36,11 +37,7 @@ export function addExec(parser: Argv, { command, io, end }: CommandLine): Argv {
     'run a command with a proxy of its own',
     (y) =>
       y
-        .positional('routes', {
-          type: 'string',
-          array: true,
-          describe: 'names of configured routes, or routes to make',
-        })
+        .positional('routes', ROUTES)
         .options(FLAGS)
         .example('$0 exec -- npm test', 'with all routes of proxy.yaml')
         .example('$0 exec --env ORDERS_URL=/orders -- npm test', 'one more variable')

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { CONFIG_FLAGS, toConfigFlags, withDotenv } from '../flags.ts';
+import { CONFIG_FLAGS, ROUTES, toConfigFlags, withDotenv } from '../flags.ts';
 import type { CommandLine } from '../verb.ts';
 
 /** `link`: prints links that sign browsers in. */
@@ -10,11 +10,7 @@ export function addLink(parser: Argv, { io, end }: CommandLine): Argv {
     (y) =>
       y
         .options(CONFIG_FLAGS)
-        .positional('routes', {
-          type: 'string',
-          array: true,
-          describe: 'names of configured routes, or routes to make',
-        })
+        .positional('routes', ROUTES)
         .example('$0 link', 'one for each host that proxy.yaml serves')
         .epilogue('A link works once, within ten minutes. It is made from the secret: no proxy is asked.'),
     async (argv) => {
