@@ -41,8 +41,9 @@ export function describeChanges(
     ...compareNamed('credentials', before.config.credentials, after.config.credentials),
     ...compareSettings(before.config, after.config),
     ...certFiles.map((file) => `certificate ${file} changed`),
-    ...after.secrets.flatMap((secret, index) => {
-      const isSame = secret?.cookieValue(PROBE) === before.secrets[index]?.cookieValue(PROBE);
+    ...after.site.listeners.flatMap(({ clientSecret }, index) => {
+      const other = before.site.listeners[index]?.clientSecret;
+      const isSame = clientSecret?.cookieValue(PROBE) === other?.cookieValue(PROBE);
       return isSame ? [] : [`client secret of listener ${index + 1} changed`];
     }),
   ];

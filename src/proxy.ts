@@ -175,7 +175,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       return state.loaded.warnings;
     },
     ready,
-    askUpstreams: (timeoutMs) => askUpstreams(state.loaded.compiled, { clock, timeoutMs }),
+    askUpstreams: (timeoutMs) => askUpstreams(state.loaded.site.routeList, { clock, timeoutMs }),
     signInLink: () => findSignInLink(listener, state.loaded, clock.now().wallMs),
     reload,
     close(deadlineMs = DRAIN_MS, delayMs = 0) {
@@ -247,8 +247,8 @@ function refuseWhenStopping({ isDraining }: State): void {
     throw new ProxyError('shutting_down', 'Nothing is reloaded any more: the proxy is stopping.');
 }
 
-function findSignInLink({ addresses }: Listener, { secrets }: LoadedSite, nowMs: number): string | undefined {
-  for (const [index, secret] of secrets.entries()) {
+function findSignInLink({ addresses }: Listener, { site }: LoadedSite, nowMs: number): string | undefined {
+  for (const [index, { clientSecret: secret }] of site.listeners.entries()) {
     const place = addresses.find(({ position }) => position === index);
     if (secret === undefined || place === undefined || isUnixAddress(place.address)) continue;
     const [origin] = toUrls([place]);

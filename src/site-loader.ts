@@ -26,13 +26,9 @@ export interface LoadedSite {
   readonly config: Config;
   readonly site: Site;
   readonly routes: readonly AssembledRoute[];
-  /** The same routes, as the site has them. */
-  readonly compiled: readonly Route[];
   readonly warnings: readonly ConfigWarning[];
   /** That its routes lead to, if any does. */
   readonly emulator: Emulator | undefined;
-  /** Of each listener, in the order of the configuration. */
-  readonly secrets: readonly (ClientSecret | undefined)[];
   /** Resolves once a token was asked for each route. Never rejects. */
   mintAll(): Promise<void>;
 }
@@ -113,23 +109,22 @@ export function createSiteLoader(options: SiteLoaderOptions): SiteLoader {
     async load(config) {
       const secrets = await compileSecrets(config);
       const { routes, warnings, emulator } = await assemble({ config, cache, clock, env, kept });
-      const compiled = routes.map(compile);
-      const site = toSite(config, compiled, secrets);
+      const site = toSite(config, routes.map(compile), secrets);
       const sources = findSources(routes);
       const mintAll = async (): Promise<void> => {
         await Promise.allSettled([...sources].map((tokens) => tokens.obtain()));
       };
-      return { config, site, routes, compiled, warnings, emulator, secrets, mintAll };
+      return { config, site, routes, warnings, emulator, mintAll };
     },
     transports: () => [...carriers.values()].map(({ transport }) => transport),
-    keepOnly({ routes, compiled, emulator }) {
-      const used = new Set(compiled.map(({ transport }) => transport));
+    keepOnly({ site: { routeList }, routes, emulator }) {
+      const used = new Set(routeList.map(({ transport }) => transport));
       for (const [key, { transport }] of carriers) {
         if (used.has(transport)) continue;
         transport.retire();
         carriers.delete(key);
       }
-      const counted = new Set(compiled.map(({ rate }) => rate));
+      const counted = new Set(routeList.map(({ rate }) => rate));
       for (const [key, rate] of rates) if (!counted.has(rate)) rates.delete(key);
       cache.keepOnly(findSources(routes));
       kept.keepOnly(
@@ -164,7 +159,6 @@ function toSite(
     listeners: secrets.map((clientSecret) => ({ clientSecret })),
     routes: table,
     homeward: createHomeward(routes, table),
-    routeNames: routes.map(({ name }) => name),
-    places: routes,
+    routeList: routes,
   };
 }

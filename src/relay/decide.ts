@@ -236,7 +236,7 @@ function admitTargetAuthority(gate: Gate, arrival: Arrival, host: string): Autho
 function noRoute(site: Site, hostName: string, path: string): ProxyError {
   const where = path.length > LONGEST_SHOWN_PATH ? `${path.slice(0, LONGEST_SHOWN_PATH)}…` : path;
   return new ProxyError('no_route', `No route takes ${where} on host ${hostName}.`, {
-    hint: `Routes: ${site.routeNames.join(', ')}`,
+    hint: `Routes: ${site.routeList.map(({ name }) => name).join(', ')}`,
   });
 }
 

@@ -78,8 +78,11 @@ function toStrangerPage(error: ProxyError): Answer {
   return toPage(error, 'You are not signed in', `${text}${HOW}${programs}`);
 }
 
-function toRoutesPage({ authority, scheme }: Extract<OwnPage, { kind: 'routes' }>, { places }: Site): Answer {
-  const rows = places.map(({ name, host, path }) => {
+function toRoutesPage(
+  { authority, scheme }: Extract<OwnPage, { kind: 'routes' }>,
+  { routeList }: Site,
+): Answer {
+  const rows = routeList.map(({ name, host, path }) => {
     const isHere = host === undefined || host === authority.name;
     const url = isHere ? path : `${scheme}://${formatAuthority({ name: host, port: authority.port })}${path}`;
     const link = `<a href="${escapeHtml(url)}">${escapeHtml(name)}</a>`;

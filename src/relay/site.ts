@@ -28,10 +28,8 @@ export interface Site {
   readonly routes: RouteTable<Route>;
   /** Finds the way back from upstreams' URLs to this proxy's. */
   readonly homeward: Homeward;
-  /** Names of all routes, for the answer to a request that fits none. */
-  readonly routeNames: readonly string[];
-  /** All routes, in the order of the configuration. */
-  readonly places: readonly Route[];
+  /** All of them, in the order of the configuration. */
+  readonly routeList: readonly Route[];
 }
 
 export interface ListenerRules {

@@ -108,9 +108,8 @@ export function site(...routes: Route[]): Site {
     gate: createGate({ bound: ['localhost'], names: [], origins: [] }),
     routes: table,
     homeward: createHomeward(routes, table),
-    routeNames: routes.map(({ name }) => name),
     listeners: [{ clientSecret: undefined }],
-    places: routes,
+    routeList: routes,
   };
 }
 
