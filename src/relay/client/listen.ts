@@ -16,6 +16,7 @@ import { Http2Client } from './http2-client.ts';
 import { createHttp2Endpoint, refuseHttp2 } from './http2-server.ts';
 import { readOpening } from './preface.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
+import { watchForUntaken } from './untaken.ts';
 
 /** What listens for clients, on one or more addresses. */
 export interface Listener {
@@ -196,6 +197,7 @@ function createDoor(
   const conversations = new Map<Socket, number>();
   /** Those whose TLS handshake isn't over, by their client's address. */
   const handshakes = new Map<string, Socket>();
+  const untaken = tls && watchForUntaken(keepAliveMs);
   let isClosing = false;
 
   const { isDraining } = context;
@@ -259,10 +261,7 @@ function createDoor(
       if (isHttp2) refuseHttp2(socket, lingerMs);
       else refuseConnection(socket, toSurplus(connections), lingerMs);
     } else if (isHttp2) http2.serve(socket);
-    else {
-      limitFarewell(socket, keepAliveMs);
-      serveByOpening(socket, serveHttp1);
-    }
+    else serveByOpening(socket, serveHttp1);
   };
   const serveClear = (socket: Socket, serveHttp1: Serve): void => {
     if (admit(socket)) serveByOpening(socket, serveHttp1);
@@ -271,7 +270,12 @@ function createDoor(
   /** Also where TLS has agreed on HTTP/1.1: Node doesn't close what has sent nothing yet (22), and would wait for it while draining. */
   const serveByOpening = (socket: Socket, serveHttp1: Serve): void => {
     unopened.add(socket);
-    socket.once('close', () => unopened.delete(socket));
+    untaken?.add(socket);
+    socket.once('close', () => {
+      unopened.delete(socket);
+      conversations.delete(socket);
+      untaken?.delete(socket);
+    });
     readOpening(socket, headTimeoutMs, {
       onOpening(opening) {
         unopened.delete(socket);
@@ -280,7 +284,6 @@ function createDoor(
           return;
         }
         conversations.set(socket, 0);
-        socket.once('close', () => conversations.delete(socket));
         serveHttp1(socket);
       },
       onTimeout: () => refuseConnection(socket, toHeadTimeout(), lingerMs),
@@ -316,20 +319,9 @@ function createDoor(
         leaveOpenSockets,
         deadlineMs,
       });
+      untaken?.stop();
     },
   };
-}
-
-/**
- * Closes a connection that both sides have ended once nothing more of what is left to be sent has been taken for so long. Over TLS Node
- * may never hear that a client was reset which had ended its side before, and the connection would keep its place.
- */
-function limitFarewell(socket: Socket, limitMs: number): void {
-  socket.on('end', () => {
-    setImmediate(() => {
-      if (socket.writableEnded) socket.setTimeout(limitMs, () => socket.destroy());
-    });
-  });
 }
 
 type Serve = (socket: Socket) => void;
