@@ -3,21 +3,11 @@ import type { Measure } from './relay-process.ts';
 
 const MEGABYTE = 1_048_576;
 
-/** Of so many hostile exchanges one may leave its connections open: known, rare, on a busy machine alone so far, and not found yet. */
-const ONE_LEFT_OF = 10_000;
-
-/**
- * Holds that nothing more is open than before, but for that.
- * @returns whether nothing is
- */
-export function holdNothing(before: Measure, after: Measure, exchanges: number): boolean {
-  const spare = Math.floor(exchanges / ONE_LEFT_OF);
-  const files = (after.files ?? 0) - (before.files ?? 0);
-  const sockets = after.sockets - before.sockets;
-  assert.ok(files <= spare, `${files} file descriptors are left open, of ${exchanges} exchanges`);
-  assert.ok(sockets <= spare, `${sockets} sockets are left open, of ${exchanges} exchanges`);
+/** Holds that nothing more is open than before. */
+export function holdNothing(before: Measure, after: Measure): void {
+  assert.equal(after.files, before.files, 'a file descriptor is left open');
+  assert.equal(after.sockets, before.sockets, 'a socket is left open');
   assert.ok(after.timers <= before.timers, `${after.timers - before.timers} timers are left running`);
-  return files <= 0 && sockets <= 0;
 }
 
 /**
