@@ -14,6 +14,7 @@ const PYTHON_TOOLS = {
   python: 'botocore==1.44.8',
 } as const;
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
+const GRAFANA_TYPES = 'github.com/grafana/grafana-foundation-sdk/go@v0.0.22';
 const CLOUD_RUN_TYPES = '@googleapis/run@34.0.0';
 
 /** Runs a tool. @throws Error with everything it said, where it ends with anything but 0 */
@@ -61,6 +62,43 @@ export async function prepareActionlint(dir: string): Promise<Tool> {
   await run('go', ['install', ACTIONLINT], { env });
   return toTool(join(dir, 'actionlint'));
 }
+
+/** Grafana's own types for dashboards, read so that no field may be unknown. @throws Error where there is no Go, or they can't be had */
+export async function prepareGrafanaCheck(dir: string): Promise<Tool> {
+  const cwd = join(dir, 'grafana');
+  await mkdir(cwd);
+  await writeFile(join(cwd, 'go.mod'), 'module check\n');
+  await writeFile(join(cwd, 'main.go'), GRAFANA_CHECK);
+  const env = { ...process.env, GOTOOLCHAIN: 'local' };
+  await run('go', ['get', GRAFANA_TYPES], { cwd, env });
+  await run('go', ['build', '-o', 'check-dashboard', '.'], { cwd, env });
+  return toTool(join(cwd, 'check-dashboard'));
+}
+
+const GRAFANA_CHECK = `package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+func main() {
+	text, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	var read dashboard.Dashboard
+	// Without a fault it is an error all the same, of no words.
+	if err := read.UnmarshalJSONStrict(text); err != nil && err.Error() != "" {
+		log.Fatal(err)
+	}
+	if err := read.Validate(); err != nil {
+		log.Fatal(err)
+	}
+}
+`;
 
 /**
  * Google's own types for Cloud Run, and this repository's compiler: a value with a key that the API doesn't have is an

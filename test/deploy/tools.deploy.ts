@@ -10,6 +10,7 @@ import {
   findSystemdAnalyze,
   prepareActionlint,
   prepareCloudRunCheck,
+  prepareGrafanaCheck,
   preparePythonTools,
   type Tool,
 } from './toolbox.ts';
@@ -21,12 +22,13 @@ const dir = await mkdtemp(join(tmpdir(), 'gbp-deploy-'));
 after(() => rm(dir, { recursive: true, force: true }));
 const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 
-const [python, actionlint, checkCloudRun, systemdAnalyze] = await Promise.all([
+const [python, actionlint, checkDashboard, checkCloudRun, systemdAnalyze] = await Promise.all([
   announceAbsence(
     "PyPI's tools (Docker, Kubernetes, Compose, ECS, GitLab, Cloud Build)",
     preparePythonTools(dir),
   ),
   announceAbsence('actionlint (GitHub Actions)', prepareActionlint(dir)),
+  announceAbsence("Grafana's types for dashboards", prepareGrafanaCheck(dir)),
   announceAbsence("Google's types for Cloud Run", prepareCloudRunCheck(dir, compiler)),
   announceAbsence('systemd-analyze (the systemd unit)', findSystemdAnalyze()),
 ]);
@@ -164,6 +166,13 @@ if (actionlint !== undefined) {
       await assertJudged('deploy/ci/github-actions.yaml', damage, judge);
       for (const path of WORKFLOWS) await judge(path);
     });
+  });
+}
+
+if (checkDashboard !== undefined) {
+  describe("Grafana's types for dashboards", () => {
+    it('take the dashboard, no field unknown', () =>
+      assertJudged('deploy/grafana-dashboard.json', ['"gridPos"', '"grid"'], checkDashboard));
   });
 }
 
