@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from './clock.ts';
 import type { ExchangeRecord, Observer } from './observe/events.ts';
 import { joinObservers } from './observe/observers.ts';
-import { readSpanWish } from './observe/otel-environment.ts';
+import { readSpanWish, type SpanSettings } from './observe/otel-environment.ts';
 import { NOT_INSTALLED, openSpanExport, type SpanExport } from './observe/span-export.ts';
 import { toSpans } from './observe/spans.ts';
 import { readVersion } from './version.ts';
@@ -75,7 +75,7 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
   }
   log.info(`Spans go to ${origin}.`);
   return {
-    observer: joinObservers([observer, toSpanObserver(spans, clock)]),
+    observer: joinObservers([observer, toSpanObserver(spans, settings, clock)]),
     async close() {
       let stopWaiting = (): void => {};
       const bound = new Promise<void>((resolve) => {
@@ -88,8 +88,10 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
   };
 }
 
-function toSpanObserver(spans: SpanExport, clock: Clock): Observer {
+function toSpanObserver(spans: SpanExport, { sampler }: SpanSettings, clock: Clock): Observer {
   const write = (record: ExchangeRecord): void => {
+    // Nobody would sample it: nothing has to be made of it first.
+    if (sampler.isParentBased && record.trace?.isSampled === false) return;
     // Spans sent through this very proxy would make spans for ever.
     if (record.trace?.traceId === spans.ownTraceId) return;
     spans.write(toSpans(record, clock.now().wallMs), record.trace);

@@ -174,6 +174,7 @@ test('when too many spans wait, others are lost and counted; the end doesn’t w
       OTEL_EXPORTER_OTLP_ENDPOINT: origin,
       OTEL_BSP_MAX_QUEUE_SIZE: '4',
       OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '4',
+      OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
     },
     { clock },
   );

@@ -45,10 +45,12 @@ export async function openSpanExport({ settings, version, onLost }: SpanExportOp
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace } = api;
   const ids = new sdk.RandomIdGenerator();
   const ownTraceId = ids.generateTraceId();
-  const { url, timeoutMs, maxQueued } = settings;
+  const { url, timeoutMs, maxQueued, maxBatch } = settings;
   const exporter = new OTLPTraceExporter({
     url,
     timeoutMillis: timeoutMs,
+    // At the end all that waits is sent at once, while a batch may be under way.
+    concurrencyLimit: Math.ceil(maxQueued / maxBatch) + 1,
     headers: { traceparent: `00-${ownTraceId}-${ids.generateSpanId()}-00` },
   });
   // Counted here as well: OpenTelemetry says nothing of those it drops.
@@ -81,7 +83,7 @@ export async function openSpanExport({ settings, version, onLost }: SpanExportOp
       new sdk.BatchSpanProcessor({
         exporter: counting,
         maxQueueSize: maxQueued,
-        maxExportBatchSize: settings.maxBatch,
+        maxExportBatchSize: maxBatch,
         scheduledDelayMillis: settings.delayMs,
         exportTimeoutMillis: timeoutMs + GRACE_MS,
       }),

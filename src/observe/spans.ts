@@ -107,14 +107,30 @@ const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
 
 /** The path of a redacted target; undefined for one that has none. */
 function toPath(target: string): string | undefined {
-  const [path = ''] = target.replace(AUTHORITY, '').split(/[?#]/, 1);
-  if (path === '' && AUTHORITY.test(target)) return '/';
+  const rest = target.startsWith('/') ? target : target.replace(AUTHORITY, '');
+  const end = rest.search(/[?#]/);
+  const path = end === -1 ? rest : rest.slice(0, end);
+  if (path === '' && rest !== target) return '/';
   return path.startsWith('/') || path === '*' ? path : undefined;
 }
 
 const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-function toServer(origin: string): Record<string, string | number> {
+type ServerAttributes = Readonly<Record<string, string | number>>;
+
+/** A proxy has a few of them; those of clients are what the gate lets in, which may be all of `*.example.com`. */
+const REMEMBERED_ORIGINS = 256;
+const servers = new Map<string, ServerAttributes>();
+
+function toServer(origin: string): ServerAttributes {
+  const known = servers.get(origin);
+  if (known !== undefined) return known;
+  const found = parseServer(origin);
+  if (servers.size < REMEMBERED_ORIGINS) servers.set(origin, found);
+  return found;
+}
+
+function parseServer(origin: string): ServerAttributes {
   if (!URL.canParse(origin)) return {};
   const { hostname, port, protocol } = new URL(origin);
   return {
@@ -126,8 +142,10 @@ function toServer(origin: string): Record<string, string | number> {
 function compact(
   attributes: Readonly<Record<string, string | number | undefined>>,
 ): Readonly<Record<string, string | number>> {
-  const kept = Object.entries(attributes).filter(
-    (entry): entry is [string, string | number] => entry[1] !== undefined,
-  );
-  return Object.fromEntries(kept);
+  const kept: Record<string, string | number> = {};
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
 }
