@@ -92,7 +92,7 @@ function toClientSpan(record: ExchangeRecord, startMs: number, endMs: number): S
 
 /** Methods with a meaning of their own; others are one, so that names stay few. */
 const METHODS: ReadonlySet<string> = new Set([
-  ...['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE'],
+  ...['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'],
 ]);
 
 function toMethod(method: string): { readonly name: string; readonly attributes: Record<string, string> } {

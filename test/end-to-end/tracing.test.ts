@@ -127,7 +127,7 @@ test('traceparent goes upstream as it came, byte for byte, and none is added; wh
     await stack.call('/plain', { headers: { TraceParent: traceparent } });
   await stack.call('/plain');
   await stack.call('/nowhere', { headers: { traceparent: TRACEPARENT } });
-  await stack.cli.stop();
+  await collector.count(7);
   assert.deepEqual(got, [
     ['TraceParent', TRACEPARENT],
     ['TraceParent', unsampled],
@@ -237,7 +237,9 @@ async function loadedBy(t: TestContext, env: Readonly<Record<string, string>>): 
   return texts.flatMap(({ result }: { result: { url: string }[] }) => result.map(({ url }) => url));
 }
 
-test('OpenTelemetry is loaded only where its variables ask for spans', async (t) => {
+test('OpenTelemetry is loaded only where its variables ask for spans', {
+  skip: !canSignal && 'Node writes no coverage when it is ended on Windows',
+}, async (t) => {
   const { endpoint } = await startCollector(t);
   const isTheirs = (url: string): boolean => url.includes('@opentelemetry');
   const plain = await loadedBy(t, {});
