@@ -6,3 +6,4 @@ export { createEmulator, type Emulator, type EmulatorOptions } from './emulator/
 export { ERROR_CODES, type ErrorCode, isProxyError, ProxyError } from './errors.ts';
 export type { ExchangeRecord, Observer, ReloadEvent, UpstreamEvent } from './observe/events.ts';
 export { createProxy, type ProxyOptions, type RouteSummary, type RunningProxy } from './proxy.ts';
+export { createTracing, type Tracing, type TracingOptions } from './tracing.ts';

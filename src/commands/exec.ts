@@ -6,6 +6,7 @@ import { ProxyError } from '../errors.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createProxy, type RunningProxy } from '../proxy.ts';
 import { type StandInOptions, standIn } from '../stand-ins.ts';
+import { createTracing } from '../tracing.ts';
 import { awaitReady } from './await-ready.ts';
 import { startChild, toExitCode } from './child.ts';
 import type { Io } from './io.ts';
@@ -73,11 +74,12 @@ async function runWithProxy(run: Run): Promise<number> {
   const { config, options, io, log } = run;
   const signals = hearSignals(io);
   try {
+    const tracing = await createTracing({ observer: log.observer, log, env: io.env });
     const proxy = await createProxy({
       config,
       env: io.env,
       onToken: (event) => logToken(log, event),
-      observer: log.observer,
+      observer: tracing.observer,
     });
     try {
       warnOfDebugging(io, log);
@@ -87,7 +89,7 @@ async function runWithProxy(run: Run): Promise<number> {
       return await runCommand(run, proxy, signals);
     } finally {
       const again = signals.next();
-      await Promise.race([proxy.close(), again]);
+      await Promise.race([proxy.close().then(tracing.close), again]);
     }
   } finally {
     signals.close();

@@ -6,6 +6,7 @@ import { ProxyError } from '../errors.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createProxy, type RunningProxy } from '../proxy.ts';
 import { type StandInOptions, standIn } from '../stand-ins.ts';
+import { createTracing } from '../tracing.ts';
 import { readVersion } from '../version.ts';
 import { renderBanner, toTokenWarning } from './banner.ts';
 import type { Io } from './io.ts';
@@ -80,6 +81,7 @@ async function runProxy(
   const reload = async (why: string): Promise<readonly string[]> => (await started.promise).reload(why);
   // From now on SIGHUP doesn't end the process.
   io.onHangup?.(() => void reload('SIGHUP').catch(() => {}));
+  const tracing = await createTracing({ observer: log.observer, log, env: io.env, clock });
   const proxy: RunningProxy = await createProxy({
     config,
     clock,
@@ -89,7 +91,7 @@ async function runProxy(
       // Until then the banner says it.
       if (isAnnounced && event.type === 'token-minted') warnOfTokens(proxy, warned, log);
     },
-    observer: log.observer,
+    observer: tracing.observer,
     onQuit: () => stop.ask('POST /quit'),
     onReload: () => reload('POST /reload'),
   });
@@ -115,6 +117,7 @@ async function runProxy(
   reloading.close();
   if (!options.quiet) log.info(toFarewell(reason, lifetime));
   await proxy.close(lifetime.drainTimeoutMs, lifetime.drainDelayMs);
+  await tracing.close();
   return toExitCode(reason, lifetime);
 }
 

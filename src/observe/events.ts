@@ -7,12 +7,22 @@ export interface ExchangeRecord {
   readonly method: string;
   /** Path and the names (never the values) of the query. */
   readonly target: string;
+  /** How the client reached the proxy, and the version of HTTP it spoke: `1.1`, `2`. */
+  readonly scheme: 'http' | 'https';
+  readonly httpVersion: string;
+  /** The authority that the client asked for, once the gate has let it in and a route takes it. */
+  readonly host: string | undefined;
   readonly route: string | undefined;
+  /** The upstream it goes to, as `https://host[:port]`, and the target there, redacted as `target` is; undefined where it goes nowhere. */
+  readonly upstream: string | undefined;
+  readonly upstreamTarget: string | undefined;
   /** Sent to the client; 0 when nothing could be sent. */
   readonly status: number;
   /** Set when the answer, or the broken end, is the proxy's own doing. */
   readonly error: ErrorCode | undefined;
   readonly message: string | undefined;
+  /** From the request's head to its dispatch, the last one if it was sent again; undefined where it wasn't sent. */
+  readonly sentMs: number | undefined;
   /** From dispatch to the response's head; undefined when there was none. */
   readonly upstreamMs: number | undefined;
   readonly totalMs: number;
@@ -66,8 +76,8 @@ export interface ReloadEvent {
 /** Receives what happens. Everything that observes - log, metrics - implements this and nothing else. */
 export interface Observer {
   onExchange(record: ExchangeRecord): void;
-  /** A WebSocket is open now; once it is over, its exchange is told with status 101. */
-  onWebSocket?(route: string): void;
+  /** A WebSocket is open now: what is known of its handshake. Once it is over, its exchange is told, again with status 101. */
+  onWebSocket?(record: ExchangeRecord): void;
   onUpstream?(event: UpstreamEvent): void;
   onReload?(event: ReloadEvent): void;
 }

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { isProxyError } from '../errors.ts';
 import type { ExchangeRecord, Observer, UpstreamEvent } from './events.ts';
-import { toReadableLine } from './readable-line.ts';
+import { OPENING, toReadableLine } from './readable-line.ts';
 import { redactSecrets } from './redact.ts';
 import { type LineFacts, type LogFields, toGoogleFields, toRequestFields } from './request-fields.ts';
 import { createSampling } from './sampling.ts';
@@ -36,7 +36,7 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Writes a line for every request. */
+  /** Writes a line for every request, and for a WebSocket one when it opens and one when it is over. */
   readonly observer: Observer;
   /** Writes out what is still buffered. */
   flush(): void;
@@ -70,6 +70,7 @@ export async function createLog(options: LogOptions): Promise<Log> {
     error: (message, fields) => logger.error(fields ?? {}, redactSecrets(message)),
     observer: {
       onExchange: (record) => logExchange(lines, record),
+      onWebSocket: (record) => logOpening(lines, record),
       onUpstream: (event) => logUpstream(logger, event),
     },
     flush: () => {
@@ -117,6 +118,11 @@ function logUpstream(logger: Logger, event: UpstreamEvent): void {
     { upstream: origin },
     `The last ${failures} connections to ${origin} failed, so for a moment none is tried.`,
   );
+}
+
+function logOpening({ logger, toFacts, toFields }: RequestLines, record: ExchangeRecord): void {
+  const facts = toFacts(record);
+  if (facts !== undefined) logger.info(toFields(record, facts), OPENING);
 }
 
 function logExchange({ logger, isNews, toFacts, toFields }: RequestLines, record: ExchangeRecord): void {

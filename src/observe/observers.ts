@@ -18,7 +18,7 @@ export function joinObservers(observers: readonly Observer[]): Required<Observer
   };
   return {
     onExchange: (record) => tellAll((observer) => observer.onExchange(record)),
-    onWebSocket: (route) => tellAll((observer) => observer.onWebSocket?.(route)),
+    onWebSocket: (record) => tellAll((observer) => observer.onWebSocket?.(record)),
     onUpstream: (event) => tellAll((observer) => observer.onUpstream?.(event)),
     onReload: (event) => tellAll((observer) => observer.onReload?.(event)),
   };

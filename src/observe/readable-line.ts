@@ -1,5 +1,8 @@
 import { styleText } from 'node:util';
 
+/** The message of the line that says a WebSocket is open; that of its end is a request's. */
+export const OPENING = 'websocket open';
+
 /**
  * A line of the log for people, from its JSON fields:
  * `12:01:02 GET /orders?id=… 200 38 ms (upstream 37 ms, token 12 min old) -> /orders`.
@@ -39,7 +42,8 @@ function renderRequest(line: Readonly<Record<string, unknown>>, paint: Paint): s
   const route = line.route === undefined ? '' : ` -> ${line.route}`;
   const why = line.error === undefined ? '' : `  ${line.error}: ${line.msg} [${line.requestId}]`;
   const refusal = line.refusedBy === undefined ? '' : `  ${renderRefusal(line, paint)}`;
-  return `${line.method} ${line.target} ${shown} ${line.totalMs} ms${details}${route}${why}${refusal}`;
+  const opening = line.msg === OPENING ? `  ${OPENING}` : '';
+  return `${line.method} ${line.target} ${shown} ${line.totalMs} ms${details}${route}${opening}${why}${refusal}`;
 }
 
 /** Who refused, and what to do about it where that is said. */

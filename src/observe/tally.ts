@@ -58,7 +58,7 @@ export function createTally(): Tally {
   };
   return {
     onExchange: (record) => routeOf(record.route ?? '').count(record),
-    onWebSocket: (route) => {
+    onWebSocket: ({ route = '' }) => {
       routeOf(route).openWebSockets.value += 1;
     },
     onUpstream: (event) => countUpstream(instruments, event),

@@ -242,7 +242,10 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#isSwitched = true;
     this.#client.handOver();
     const { observer } = this.#context;
-    if (observer !== undefined) tell(observer, (one) => one.onWebSocket?.(this.#route ?? ''));
+    if (observer?.onWebSocket !== undefined) {
+      const record = this.#toRecord();
+      tell(observer, (one) => one.onWebSocket?.(record));
+    }
     return this.#withoutCors(head.lines);
   }
 
@@ -407,19 +410,33 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #conclude(): void {
     this.#isOver = true;
     const { observer, load } = this.#context;
-    const { head, sentStatus } = this.#client;
     if (this.#isCounted) load.leave();
     if (observer === undefined) return;
-    const cause = this.#error?.code === 'internal' ? this.#error.cause : undefined;
-    const traceparent = this.#forward?.facts.traceparent;
-    const record: ExchangeRecord = {
+    const record = this.#toRecord();
+    tell(observer, (one) => one.onExchange(record));
+  }
+
+  /** What there is to say of it now. */
+  #toRecord(): ExchangeRecord {
+    const { head, sentStatus } = this.#client;
+    const forward = this.#forward;
+    const target = redactTarget(head.target);
+    const traceparent =
+      forward === undefined ? findValue(head.lines, 'traceparent') : forward.facts.traceparent;
+    return {
       requestId: this.#id(),
       method: head.method,
-      target: redactTarget(head.target),
+      target,
+      scheme: head.scheme,
+      httpVersion: head.httpMajor === 1 ? `1.${head.httpMinor}` : String(head.httpMajor),
+      host: forward?.forwardedHost || undefined,
       route: this.#route,
+      upstream: forward?.route.upstreamOrigin,
+      upstreamTarget: toUpstreamTarget(forward, target),
       status: sentStatus,
       error: this.#error?.code,
       message: this.#error?.message,
+      sentMs: this.#sentMs === undefined ? undefined : this.#sentMs - this.#startMs,
       upstreamMs: this.#upstreamMs,
       totalMs: this.#context.monotonicMs() - this.#startMs,
       tokenAgeMs: this.#tokenAgeMs,
@@ -429,10 +446,15 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       refusal: this.#refusal,
       isReplay: this.#isReplay,
       leakedHeaders: this.#leaked,
-      cause,
+      cause: this.#error?.code === 'internal' ? this.#error.cause : undefined,
     };
-    tell(observer, (one) => one.onExchange(record));
   }
+}
+
+/** Redacted; most routes leave it as it is. */
+function toUpstreamTarget(forward: Forward | undefined, target: string): string | undefined {
+  if (forward === undefined) return undefined;
+  return forward.target === forward.head.target ? target : redactTarget(forward.target);
 }
 
 function toOverload({ limit }: Load): ProxyError {

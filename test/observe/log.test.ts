@@ -55,6 +55,47 @@ test('for people a request is one readable line', async () => {
   assert.match(text(), /\n\d\d:\d\d:\d\d warn Something is off\. Do this\.\n$/);
 });
 
+test('a WebSocket has a line when it opens and one when it is over, with one request id', async () => {
+  const { stream, text } = collect();
+  const log = await createLog({ stream, pretty: false, colour: false, quiet: false });
+  const opening = { ...RECORD, target: '/chat?room=…', route: '/chat', status: 101 };
+  log.observer.onWebSocket?.(opening);
+  log.observer.onExchange({ ...opening, totalMs: 3_600_000 });
+  const [opened, over] = text()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const { time, ...line } = opened;
+  assert.match(time, /^\d{4}-\d\d-\d\dT/);
+  assert.deepEqual(line, {
+    level: 'info',
+    requestId: 'abc-1',
+    method: 'GET',
+    target: '/chat?room=…',
+    route: '/chat',
+    status: 101,
+    upstreamMs: 37,
+    totalMs: 38.3,
+    tokenAgeS: 720,
+    msg: 'websocket open',
+  });
+  assert.deepEqual([over.requestId, over.msg, over.totalMs], ['abc-1', 'request', 3_600_000]);
+});
+
+test('for people a WebSocket that opens is told from one that is over; to those who want warnings alone it is neither', async () => {
+  const [readable, quiet] = [collect(), collect()];
+  const opening = { ...RECORD, status: 101, route: '/chat' };
+  const log = await createLog({ stream: readable.stream, pretty: true, colour: false, quiet: false });
+  log.observer.onWebSocket?.(opening);
+  log.observer.onExchange(opening);
+  const [opened = '', over = ''] = readable.text().split('\n');
+  assert.match(opened, / 101 38\.3 ms .* -> \/chat {2}websocket open$/);
+  assert.match(over, / 101 38\.3 ms .* -> \/chat$/);
+  const other = await createLog({ stream: quiet.stream, pretty: false, colour: false, quiet: true });
+  other.observer.onWebSocket?.(opening);
+  assert.equal(quiet.text(), '');
+});
+
 test('what a client or an upstream wrote gives a terminal no orders', async () => {
   const { stream, text } = collect();
   const log = await createLog({ stream, pretty: true, colour: false, quiet: false });

@@ -18,6 +18,8 @@ const OURS = {
   MY_KEY: 'canary-of-the-key',
   MY_TOKEN: 'canary-of-the-token',
   MY_LISTENER_SECRET: 'canary-of-the-listener',
+  OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=canary-of-the-collector',
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-api-key=canary-of-its-traces',
 };
 
 /** A credential in a configuration that has others with secrets in variables. */

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { resolveConfig } from '../../src/config/resolve.ts';
-import type { ExchangeRecord } from '../../src/observe/events.ts';
+import type { ExchangeRecord, Observer } from '../../src/observe/events.ts';
+import { joinObservers } from '../../src/observe/observers.ts';
 import { createProxy, type RunningProxy } from '../../src/proxy.ts';
 import { createTestAuthority } from './certificates.ts';
 import { createFolder } from './stack.ts';
@@ -29,19 +30,23 @@ export interface TestProxyOptions {
   readonly tlsNames?: readonly string[];
   /** Have an admin port, on any free port. */
   readonly admin?: boolean;
+  /** Where clients reach it, without TLS. */
+  readonly listen?: string;
+  /** Told of everything as well. */
+  readonly observer?: Observer;
 }
 
 /** Starts one that sends no tokens, on a free port of both loopback families; it is stopped after the test. */
 export async function startProxy(
   t: TestContext,
   yaml: string,
-  { files = {}, tlsNames, clientSecret, admin = false }: TestProxyOptions = {},
+  { files = {}, tlsNames, clientSecret, admin = false, observer, ...given }: TestProxyOptions = {},
 ): Promise<TestProxy> {
   const cwd = await createFolder(t);
   const certificate = tlsNames && createTestAuthority().issue(tlsNames);
   const listen = certificate
     ? '{ address: "localhost:0", tls: { cert: cert.pem, key: key.pem } }'
-    : 'localhost:0';
+    : (given.listen ?? 'localhost:0');
   const contents = {
     ...files,
     ...(certificate && { 'cert.pem': certificate.cert, 'key.pem': certificate.key }),
@@ -57,13 +62,14 @@ export async function startProxy(
   });
   const records: ExchangeRecord[] = [];
   const told = new EventEmitter();
-  const observer = {
+  const recording = {
     onExchange(record: ExchangeRecord) {
       records.push(record);
       told.emit('record', record);
     },
   };
-  const proxy = await createProxy({ config, env, observer });
+  const observers = observer === undefined ? [recording] : [recording, observer];
+  const proxy = await createProxy({ config, env, observer: joinObservers(observers) });
   t.after(() => proxy.close(0));
   return {
     port: new URL(proxy.url).port,

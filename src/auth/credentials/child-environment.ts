@@ -1,11 +1,12 @@
 import type { KindContext } from './kind.ts';
 
 const IS_WINDOWS = process.platform === 'win32';
+const OURS = /^(?:GBP_|OTEL_EXPORTER_OTLP_(?:\w+_)?HEADERS$)/;
 
 /**
  * The environment for a program that says who we are (gcloud, a federation's executable): that of the user's shell, as if it
- * were run by hand, without what is ours in it. Those are the variables that hold our secrets, and all of `GBP_*`, where
- * client secrets are kept. Never a token: what a program is told of it, it isn't told this way.
+ * were run by hand, without what is ours in it. Those are the variables that hold our secrets, all of `GBP_*`, where
+ * client secrets are kept, and the headers that spans are sent with. Never a token: what a program is told of it, it isn't told this way.
  */
 export function toChildEnvironment({
   env,
@@ -14,7 +15,7 @@ export function toChildEnvironment({
   const withheld = new Set(secretVariables.map(toComparable));
   const kept = Object.entries(env).filter(
     (entry): entry is [string, string] =>
-      entry[1] !== undefined && !entry[0].startsWith('GBP_') && !withheld.has(toComparable(entry[0])),
+      entry[1] !== undefined && !OURS.test(entry[0]) && !withheld.has(toComparable(entry[0])),
   );
   return Object.fromEntries(kept);
 }
