@@ -57,6 +57,8 @@ export function toClientHead(
     if (token !== undefined && holdsToken(name, value, token)) {
       leaked ??= [];
       leaked.push(name.includes(token) ? 'the name of a field' : name);
+      // What it names isn't the client's, whatever else it says.
+      if (name.toLowerCase() === 'connection') connection = joinValues(connection, value);
       continue;
     }
     const role = responseRole(name);

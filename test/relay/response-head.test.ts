@@ -62,6 +62,12 @@ test('R23: a response header that gives the token back is dropped', () => {
   assert.deepEqual(head.leaked, ['X-Echo']);
 });
 
+test('R27: what Connection names is dropped even where that gives the token back', () => {
+  const head = toClientHead(['Connection', 's3cret, x-hop', 'X-Hop', '1', 'X-Ok', '1'], 200, 's3cret');
+  assert.deepEqual(head.lines, ['X-Ok', '1']);
+  assert.deepEqual(head.leaked, ['Connection']);
+});
+
 test('R23: nor does a field named after the token come back, a trailer announced by it, or a URL that puts it together', () => {
   const token = 's3cret';
   const raw = ['X-s3cret', '1', 'Trailer', 's3cret', 'Location', '/s3c\tret', 'X-Ok', '1'];
