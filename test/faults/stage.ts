@@ -12,6 +12,7 @@ import type { RelayPlan } from './relay-process.ts';
 import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
 import { describe } from './script.ts';
+import { sharedNowMs, watchStalls } from './stalls.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from './upstream.ts';
 import type { UpstreamConduct } from './upstream-conduct.ts';
 
@@ -35,9 +36,11 @@ export interface Stage {
 
 /** Silence that the relays bear. As short as it may be on a busy machine. */
 const LIMIT_MS = 400;
+/** A process that stands still for longer may take for silence what is none. */
+const STALL_MS = LIMIT_MS / 8;
 /** Relays whose connections one exchange has to itself. */
 const SOLOS = 24;
-/** How often an exchange is played again that this process itself was too slow for. */
+/** How often an exchange is played again that one of the two processes was too slow for. */
 const MOST_TRIES = 5;
 const FROM_BEFORE = ['502 upstream_reset', '502 bad_upstream_response'];
 /** An exchange that takes longer hangs. */
@@ -66,13 +69,14 @@ export async function createStage(): Promise<Stage> {
     await rm(folder, { recursive: true });
     await Promise.all(upstreams.map((upstream) => upstream.close()));
   };
-  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile }).catch(
-    async (error: unknown) => {
-      await closeUpstreams();
-      throw error;
-    },
-  );
-  const stalls = watchStalls();
+  const relays = await startRelayProcess(plans, {
+    stallMs: STALL_MS,
+    environment: { NODE_EXTRA_CA_CERTS: caFile },
+  }).catch(async (error: unknown) => {
+    await closeUpstreams();
+    throw error;
+  });
+  const stalls = watchStalls(STALL_MS);
   const soloRelays = createPool(solos);
   const doorRelays = new Map(doors.places.map(({ name }) => [name, createPool([name])]));
   /** Doors whose connection may still break for what an exchange before did that its client did not wait for. */
@@ -141,12 +145,13 @@ export async function createStage(): Promise<Stage> {
     relays,
     async play(combination) {
       for (let tries = 1; ; tries += 1) {
-        const before = stalls.count();
+        const beganMs = sharedNowMs();
         const fault = await playOnce(combination);
         if (fault === undefined || tries === MOST_TRIES) return fault;
-        // A process that stood still for as long as a relay waits can't tell whose silence it was; neither can that of the relays, where it
-        // was that one. What is wrong is wrong five times.
-        if (stalls.count() === before && !fault.includes('_timeout')) return fault;
+        // Where a process stood still, be it this one or that of the relays, limits may have passed that nobody was silent for. What is
+        // wrong is wrong five times.
+        const stalledMs = Math.max(stalls.lastMs(), await relays.lastStallMs());
+        if (stalledMs < beganMs && !fault.includes('_timeout')) return fault;
       }
     },
     hangUp() {
@@ -187,17 +192,4 @@ function hang(): Promise<Verdicts> {
   return new Promise((resolve) => {
     setTimeout(() => resolve([`nothing within ${HANG_MS} ms: it hangs`]), HANG_MS).unref();
   });
-}
-
-/** Counts how often this process stood still for longer than a relay would wait. */
-function watchStalls(): { count(): number; stop(): void } {
-  const EVERY_MS = 20;
-  let stalls = 0;
-  let lastMs = performance.now();
-  const look = setInterval(() => {
-    const nowMs = performance.now();
-    if (nowMs - lastMs > LIMIT_MS / 4) stalls += 1;
-    lastMs = nowMs;
-  }, EVERY_MS);
-  return { count: () => stalls, stop: () => clearInterval(look) };
 }
