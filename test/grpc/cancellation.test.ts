@@ -103,7 +103,7 @@ test('R48: a deadline arrives as it was sent, and ends the call on both sides', 
     const client = await createProxiedClient(t, server.origin);
     const called = once(server.events, 'call');
     const cancelled = once(server.events, 'cancelled');
-    const { outcome } = openDuplex(client, METHODS.fullDuplex, { deadline: Date.now() + 200 });
+    const { outcome } = openDuplex(client, METHODS.fullDuplex, { deadline: Date.now() + 1_500 });
     const [call] = await called;
     assert.notEqual(call.getDeadline(), Number.POSITIVE_INFINITY);
     assert.equal((await outcome).status.code, codes.DEADLINE_EXCEEDED);
