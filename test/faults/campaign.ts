@@ -41,7 +41,7 @@ export async function runCampaign(t: TestContext, combinations: readonly Combina
   const halfway = await stage.relays.settle(before);
   faults.push(...(await playAll(stage, combinations.slice(half))));
   stage.hangUp();
-  const after = await stage.relays.settle(before);
+  const after = await stage.relays.settle(before, halfway);
   t.diagnostic(
     `${combinations.length} exchanges; before ${say(before)}; halfway ${say(halfway)}; after ${say(after)}`,
   );

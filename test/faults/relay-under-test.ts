@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { isLevel } from './level.ts';
 import type { Answered, Asked, Measure, Order, RelayPlan, Report } from './relay-process.ts';
 
 /** The process with the relays in it. */
@@ -13,8 +14,11 @@ export interface RelayUnderTest {
   measure(): Promise<Measure>;
   /** When it last stood still for too long, by `sharedNowMs`; 0 if it never did. */
   lastStallMs(): Promise<number>;
-  /** Measures until no more files, sockets and timers are open than at `before`, or it is clear that some stay. */
-  settle(before: Measure): Promise<Measure>;
+  /**
+   * Measures until no more files, sockets and timers are open than at `before`, and memory is level with `halfway` where that is given; or
+   * until it is clear that something stays.
+   */
+  settle(before: Measure, halfway?: Measure): Promise<Measure>;
   /** @throws if anything was written to its standard error, or it ended in any other way than by draining */
   stop(): Promise<void>;
   /** For when the test failed. */
@@ -66,10 +70,12 @@ export async function startRelayProcess(
       const report = await ask(child, { kind: 'tell stalls' }, () => said);
       return report.kind === 'stalls' ? report.lastMs : 0;
     },
-    async settle(before) {
+    async settle(before, halfway) {
       const startMs = performance.now();
+      const isOver = (now: Measure): boolean =>
+        isSettled(before, now) && (halfway === undefined || isLevel(halfway, now));
       let now = await measure();
-      while (!isSettled(before, now) && performance.now() - startMs < SETTLING_MS) {
+      while (!isOver(now) && performance.now() - startMs < SETTLING_MS) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
         now = await measure();
       }
