@@ -24,11 +24,19 @@ export interface Combination {
   readonly seed: number;
 }
 
+/** What went wrong with an exchange. */
+export interface Fault {
+  /** All that is needed to see it again. */
+  readonly text: string;
+  /** It may only be that this machine was busy. */
+  readonly mayBeTime: boolean;
+}
+
 /** The relays under test between scripted clients and scripted upstreams. */
 export interface Stage {
   readonly relays: RelayUnderTest;
-  /** Plays one exchange. @returns what went wrong, with all that is needed to see it again */
-  play(combination: Combination): Promise<string | undefined>;
+  /** Plays one exchange, again where what went wrong may only be that this machine was busy. @returns what went wrong */
+  play(combination: Combination): Promise<Fault | undefined>;
   /** Closes all that the upstreams still have open. */
   hangUp(): void;
   close(): Promise<void>;
@@ -110,7 +118,7 @@ export async function createStage(): Promise<Stage> {
       // What was begun upstream has to end as well: whole, or by a connection that closes.
       await exchange.settled();
       return verdicts;
-    })();
+    })().catch((error: unknown): Verdicts => [`what failed in the test itself: ${error}`]);
     const verdicts = await Promise.race([playing, hang()]);
     exchange.marks.reach('client is done');
     exchanges.delete(exchange.id);
@@ -146,12 +154,13 @@ export async function createStage(): Promise<Stage> {
     async play(combination) {
       for (let tries = 1; ; tries += 1) {
         const beganMs = sharedNowMs();
-        const fault = await playOnce(combination);
-        if (fault === undefined || tries === MOST_TRIES) return fault;
+        const text = await playOnce(combination);
+        if (text === undefined) return undefined;
         // Where a process stood still, be it this one or that of the relays, limits may have passed that nobody was silent for. What is
-        // wrong is wrong five times.
+        // wrong is wrong each time.
         const stalledMs = Math.max(stalls.lastMs(), await relays.lastStallMs());
-        if (stalledMs < beganMs && !fault.includes('_timeout')) return fault;
+        const mayBeTime = stalledMs >= beganMs || text.includes('_timeout');
+        if (!mayBeTime || tries === MOST_TRIES) return { text, mayBeTime };
       }
     },
     hangUp() {
