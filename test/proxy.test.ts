@@ -13,7 +13,7 @@ import { createEmulator, type Emulator, SERVICE_NAMES } from '../src/emulator/em
 import { createProxy } from '../src/proxy.ts';
 import { createFakeGcloud } from './auth/credentials/fake-gcloud.ts';
 import { createTestAuthority } from './support/certificates.ts';
-import { FakeClock } from './support/fake-clock.ts';
+import { FakeClock, settle } from './support/fake-clock.ts';
 import { answering, closed, openClient, SWITCHED } from './support/handshakes.ts';
 import { closedPort, readBody, readUntil, startRawUpstream, startUpstream } from './support/sockets.ts';
 import { createFolder, send } from './support/stack.ts';
@@ -37,16 +37,21 @@ routes: [{ path: /, upstream: "${emulator.services.hello?.url}" }]`,
 }
 
 test('R59: 1000 requests at once that come before the token are one mint', async (t) => {
-  const emulator = await createEmulator({ services: ['hello'] });
+  const clock = new FakeClock(Date.now());
+  const emulator = await createEmulator({ services: ['hello'], clock });
   t.after(() => emulator.close());
-  emulator.faults.set('token', { delayMs: 200 });
+  emulator.faults.set('token', { delayMs: 1_000 });
   const config = await configureHello(t, emulator);
   const proxy = await createProxy({ config, env: {} });
   t.after(() => proxy.close(0));
+  while (emulator.requests.token === 0) await settle();
   assert.equal(proxy.routes[0]?.status()?.state, 'minting');
   const [url = ''] = proxy.addresses;
-  const replies = await Promise.all(Array.from({ length: 1000 }, () => send(url, '/')));
-  assert.ok(replies.every(({ status }) => status === 200));
+  const requests = Array.from({ length: 1000 }, () => httpRequest(url).end());
+  const replies = Promise.all(requests.map((request) => once(request, 'response')));
+  await Promise.all(requests.map((request) => once(request, 'finish')));
+  await clock.advance(1_000);
+  for (const [response] of await replies) assert.equal(response.resume().statusCode, 200);
   assert.equal(emulator.requests.token, 1);
 });
 

@@ -7,6 +7,8 @@ import { ProxyError } from '../errors.ts';
 
 /** Every server of the emulator, and only there. */
 const LOOPBACK = '127.0.0.1';
+/** Connections that may wait to be accepted: a proxy under test opens a thousand at once. */
+const BACKLOG = 4_096;
 
 /** Answers one request that reached `origin`, the server's own. */
 export type RequestHandler = (
@@ -80,7 +82,7 @@ export async function listenOnLoopback({
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(toListenError(error, port)));
-    server.listen(port, LOOPBACK, resolve);
+    server.listen({ port, host: LOOPBACK, backlog: BACKLOG }, resolve);
   });
 
   const address = server.address();

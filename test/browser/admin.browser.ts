@@ -6,7 +6,7 @@ import { resolveConfig } from '../../src/config/resolve.ts';
 import { createProxy } from '../../src/proxy.ts';
 import { createFolder } from '../support/stack.ts';
 import { startApp } from './app.ts';
-import { FOREIGN_HOST, launchChromium, openPage } from './chromium.ts';
+import { FOREIGN_HOST, follow, launchChromium, openPage } from './chromium.ts';
 
 // What pages can do at the admin port, in a real browser: `npm run test:browser`.
 
@@ -65,6 +65,6 @@ test('R10: a form of a foreign page gets the refusal, and nothing ends', async (
   });
   const tab = await openPage(t, browser);
   await tab.goto(`${stranger.origin.replace('127.0.0.1', FOREIGN_HOST)}/`);
-  await tab.click('button');
+  await follow(tab.locator('button'));
   assert.match(await tab.innerText('body'), /"origin_not_allowed"/);
 });

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 
 /** Debian's, or what `$CHROMIUM` names. */
 const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** A name of no service here: what the pages of strangers are served under. */
 export const FOREIGN_HOST = 'evil.test';
+
+/** Longest that anything may take on a machine that is busy; what takes longer hangs. */
+const HANG_MS = 120_000;
 
 /** Every other name and address is one that can't be found, so that nothing ever leaves this machine. */
 const HOSTS = [
@@ -27,6 +30,7 @@ export async function launchChromium(): Promise<Browser> {
   }
   return await chromium.launch({
     executablePath: PROGRAM,
+    timeout: HANG_MS,
     args: [
       '--no-sandbox', // which root can't have
       '--disable-quic',
@@ -47,6 +51,12 @@ export async function openPage(
   options: BrowserContextOptions = {},
 ): Promise<Page> {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(HANG_MS);
   t.after(() => context.close());
   return await context.newPage();
+}
+
+/** Clicks on what leads elsewhere, and waits until the page there has come. */
+export async function follow(link: Locator): Promise<void> {
+  await Promise.all([link.page().waitForEvent('load'), link.click()]);
 }

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import type { ErrorCode } from '../../src/errors.ts';
 import { startProxy } from '../support/proxies.ts';
 import { type App, redirect, sendPage, startApp } from './app.ts';
-import { FOREIGN_HOST, launchChromium, openPage } from './chromium.ts';
+import { FOREIGN_HOST, follow, launchChromium, openPage } from './chromium.ts';
 
 // What pages of strangers get from the proxy in a browser, and what pages of this machine do: `npm run test:browser`.
 
@@ -107,7 +107,7 @@ test('R5: a form on a foreign page is refused', async (t) => {
     (site) => `<form method="post" action="${site}/order"><button>Win</button></form>`,
   );
   await page.goto(`${foreign}/`);
-  await page.click('button');
+  await follow(page.locator('button'));
   assert.match(await page.innerText('body'), /"origin_not_allowed"/);
   assert.deepEqual(answers(), [[403, 'origin_not_allowed']]);
   assert.deepEqual(app.requests, []);
@@ -138,8 +138,8 @@ for (const way of ['link', 'redirect', 'window'] as const) {
     assert.equal(await visit.title(), 'Continue to this private service?');
     assert.match(await visit.innerText('p'), new RegExp(`from ${foreign}\\.`));
     assert.deepEqual(app.requests, []);
-    await visit.getByRole('link').click();
-    await visit.getByText('deeper').click();
+    await follow(visit.getByRole('link'));
+    await follow(visit.getByText('deeper'));
     assert.equal(await visit.innerText('body'), 'private');
     assert.deepEqual(
       app.requests.map(({ url }) => url),

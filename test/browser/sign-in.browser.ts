@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { WebSocketServer } from 'ws';
 import { startProxy } from '../support/proxies.ts';
 import { cookiesOf, sendPage, startApp } from './app.ts';
-import { FOREIGN_HOST, launchChromium, openPage } from './chromium.ts';
+import { FOREIGN_HOST, follow, launchChromium, openPage } from './chromium.ts';
 
 // Signing a browser in by a link, and what the cookie is good for then: `npm run test:browser`.
 
@@ -73,7 +73,7 @@ for (const scheme of ['http', 'https'] as const) {
       [cookie?.httpOnly, cookie?.sameSite, cookie?.secure, cookie?.expires],
       [true, 'Strict', scheme === 'https', -1],
     );
-    await page.getByRole('link', { name: '/', exact: true }).click();
+    await follow(page.getByRole('link', { name: '/', exact: true }));
     assert.equal(await page.innerText('body'), 'private');
     assert.deepEqual(cookiesOf(app.last('/')), []);
     assert.equal(app.last('/').headers.referer, undefined);
@@ -115,15 +115,15 @@ test('R9: the cookie doesn’t come along from a page of somebody else, nor does
   });
   const foreign = `${stranger.origin.replace('127.0.0.1', FOREIGN_HOST)}/`;
   await page.goto(foreign);
-  await page.click('#link');
+  await follow(page.locator('#link'));
   assert.equal(await page.title(), 'Continue to this private service?');
   assert.deepEqual(await page.context().cookies(), []);
-  await page.getByRole('link').click();
+  await follow(page.getByRole('link'));
   await page.getByText('You are signed in').waitFor();
   await page.goto(foreign);
-  await page.click('#go');
+  await follow(page.locator('#go'));
   assert.equal(await page.title(), 'Continue to this private service?');
   assert.deepEqual(app.requests, []);
-  await page.getByRole('link').click();
+  await follow(page.getByRole('link'));
   await page.getByText('private').waitFor();
 });

@@ -3,7 +3,7 @@ import { after, type TestContext, test } from 'node:test';
 import { createTestAuthority } from '../support/certificates.ts';
 import { startProxy } from '../support/proxies.ts';
 import { type App, cookiesOf, type Pages, redirect, sendPage, startApp } from './app.ts';
-import { launchChromium, openPage } from './chromium.ts';
+import { follow, launchChromium, openPage } from './chromium.ts';
 
 // Web applications with pages, redirects and logins, used through the proxy in a browser: `npm run test:browser`.
 
@@ -58,7 +58,7 @@ test('a web application on a host of its own: absolute links, scripts and fetch 
   const page = await openPage(t, browser);
   await page.goto(`http://shop.localhost:${port}/`);
   await page.getByText('42').waitFor();
-  await page.click('#account');
+  await follow(page.locator('#account'));
   assert.equal(page.url(), `http://shop.localhost:${port}/account/orders`);
   assert.deepEqual(
     app.requests.map(({ url }) => url),
@@ -92,9 +92,9 @@ test('R38: a login with every kind of cookie works on http://shop.localhost, and
   const { app, port } = await openShop(t, '  - { host: shop.localhost, upstream: "<shop>" }');
   const page = await openPage(t, browser);
   await page.goto(`http://shop.localhost:${port}/`);
-  await page.click('#login');
+  await follow(page.locator('#login'));
   await page.fill('input', 'ann');
-  await page.click('button');
+  await follow(page.locator('button'));
   assert.equal(page.url(), `http://shop.localhost:${port}/account/orders`);
   assert.deepEqual(cookiesOf(app.last('/account/orders')), [...EVERYWHERE, 'account=1'].sort());
   assert.equal(app.requests.findLast(({ method }) => method === 'POST')?.headers['content-length'], '8');
@@ -142,8 +142,8 @@ test('R22, R38: on a path of localhost, redirects and cookies stay below that pa
   await page.goto(`${site}/from`);
   assert.equal(page.url(), `${site}/account/orders`);
   await page.goto(`${site}/`);
-  await page.click('#login');
-  await page.click('button');
+  await follow(page.locator('#login'));
+  await follow(page.locator('button'));
   assert.equal(page.url(), `${site}/account/orders`);
   assert.deepEqual(cookiesOf(app.last('/account/orders')), [...EVERYWHERE, 'account=1'].sort());
   const paths = (await page.context().cookies()).map(
@@ -183,7 +183,7 @@ test('R38: two applications on one proxy don’t get each other’s cookies', as
   ] as const;
   for (const [shop, other] of sites) {
     await page.goto(`http://${shop}/login`);
-    await page.click('button');
+    await follow(page.locator('button'));
     await page.goto(`http://${other}/`);
     await page.goto(`http://${other}/again`);
     assert.deepEqual(cookiesOf(blog.last('/again')), ['sid=blog', 'wide=1'], other);

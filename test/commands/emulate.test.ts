@@ -75,7 +75,7 @@ async function rejection(
   return error;
 }
 
-describe('emulate', { timeout: 30_000 }, () => {
+describe('emulate', () => {
   it('prints one JSON line once everything listens, and ends with 0 when asked to stop', async (t) => {
     const running = run(t);
     const { google, services, accounts, files } = await ready(running);

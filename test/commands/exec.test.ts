@@ -73,12 +73,12 @@ test('with check-upstreams one that doesn’t answer in time is exit 1, and the 
     positionals: ['/a=emulator:hello', '/b=emulator:hello'],
     local: ['/b=http://127.0.0.1:1'],
     checkUpstreams: true,
-    readyTimeoutMs: 500,
+    readyTimeoutMs: 2_000,
   });
   assert.equal(exitCode, 1);
   assert.match(
     message,
-    /^Not ready after 0\.5 s, so the command was not run:\n {2}\/b: its upstream answers 502$/,
+    /^Not ready after 2 s, so the command was not run:\n {2}\/b: its upstream answers 502$/,
   );
 });
 

@@ -77,7 +77,7 @@ describe('echo', () => {
   });
 });
 
-describe('slow', { timeout: 30_000 }, () => {
+describe('slow', () => {
   it('answers when the time asked for is over, not before', async (t) => {
     const { ask, clock } = await visit(t, 'slow');
     let replied = false;
@@ -104,7 +104,7 @@ describe('slow', { timeout: 30_000 }, () => {
   });
 });
 
-describe('stream', { timeout: 30_000 }, () => {
+describe('stream', () => {
   it('sends as many pieces as asked for, chunked', async (t) => {
     const { ask } = await visit(t, 'stream');
     const reply = await ask('/?chunks=3&bytes=4');

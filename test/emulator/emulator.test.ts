@@ -10,7 +10,7 @@ import * as client from './client.ts';
 const AUDIENCE = 'https://orders-abc-an.a.run.app';
 const FLAVOR = ['Metadata-Flavor', 'Google'] as const;
 
-describe('an emulator', { timeout: 30_000 }, () => {
+describe('an emulator', () => {
   it('starts every service on an origin of its own, on loopback', async (t) => {
     const { services, google } = await client.startEmulator(t);
     assert.deepEqual(Object.keys(services), SERVICE_NAMES);
@@ -118,7 +118,7 @@ describe('an emulator', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a fault', { timeout: 30_000 }, () => {
+describe('a fault', () => {
   it('answers with the status asked for, until cleared', async (t) => {
     const emulator = await client.startEmulator(t, { services: [] });
     const body = { error: 'invalid_grant', error_description: 'reauth related error (invalid_rapt)' };

@@ -48,7 +48,7 @@ function namesOf(reply: client.Reply, collection: 'services' | 'functions'): rea
   return list.map(({ name }) => name.slice(name.lastIndexOf('/') + 1));
 }
 
-describe('the emulated project', { timeout: 30_000 }, () => {
+describe('the emulated project', () => {
   it('lists the services that run here at their own addresses', async (t) => {
     const { emulator, get } = await start(t);
     const [hello] = (await get(SERVICES)).json().services as { name: string; uri: string; ingress: string }[];

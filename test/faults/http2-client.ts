@@ -37,13 +37,13 @@ export async function visitHttp2(origin: URL, exchange: FaultExchange, plan: Htt
   const verdicts = streams.map((stream) => toVerdict(stream, exchange));
   if (plan.isSlow === true) {
     await exchange.marks.reached(['upstream rests', 'client has the head']);
-    session.settings({ initialWindowSize: 65_535 });
+    if (!session.destroyed) session.settings({ initialWindowSize: 65_535 });
   }
   if (plan.leaves !== undefined) {
     const { when, how } = plan.leaves;
     await Promise.race([exchange.marks.reached(when), closed]);
     for (const stream of streams) if (how === 'stream') stream.close(constants.NGHTTP2_CANCEL);
-    if (how === 'goaway') session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (how === 'goaway' && !session.destroyed) session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     if (how === 'reset') socket.resetAndDestroy();
     if (how === 'end') socket.destroy();
   }

@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test';
 import type { ListenerTls, UpstreamProtocol } from '../../src/config/config.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 import { staticTokens } from '../support/sites.ts';
+import { type StallWatch, watchStalls } from './stalls.ts';
 
 /** The relays under test, in a process of their own: what it holds is theirs. */
 
@@ -22,8 +23,9 @@ export interface RelayPlan {
 
 /** What is told to this process. */
 export type Order =
-  | { readonly kind: 'start'; readonly plans: readonly RelayPlan[] }
+  | { readonly kind: 'start'; readonly plans: readonly RelayPlan[]; readonly stallMs: number }
   | { readonly kind: 'measure' }
+  | { readonly kind: 'tell stalls' }
   | { readonly kind: 'stop' };
 
 /** What a process holds at one moment. */
@@ -44,7 +46,19 @@ export interface Measure {
 export type Report =
   | { readonly kind: 'started'; readonly urls: Readonly<Record<string, string>> }
   | { readonly kind: 'measured'; readonly measure: Measure }
+  | { readonly kind: 'stalls'; readonly lastMs: number }
   | { readonly kind: 'stopped' };
+
+/** Orders and reports as they are sent: several may be under way. */
+export interface Asked {
+  readonly id: number;
+  readonly order: Order;
+}
+
+export interface Answered {
+  readonly id: number;
+  readonly report: Report;
+}
 
 /** How long a client's head may take; a drain may take as long as what is left over from answered requests. */
 const HEAD_TIMEOUT_MS = 500;
@@ -68,6 +82,7 @@ createHook({
   },
 }).enable();
 
+let stalls: StallWatch | undefined;
 const relays = new Map<string, Relay>();
 const endings: (() => unknown)[] = [];
 const context: Pick<TestContext, 'after'> = {
@@ -126,23 +141,33 @@ function countFiles(): number | undefined {
 }
 
 async function stop(): Promise<Report> {
+  stalls?.stop();
   await Promise.all([...relays.values()].map((relay) => relay.drain(DRAIN_MS)));
   for (const end of endings) await end();
   return { kind: 'stopped' };
 }
 
 async function obey(order: Order): Promise<Report> {
-  if (order.kind === 'start') return start(order.plans);
-  return order.kind === 'measure' ? measure() : stop();
+  switch (order.kind) {
+    case 'start':
+      stalls = watchStalls(order.stallMs);
+      return start(order.plans);
+    case 'measure':
+      return measure();
+    case 'tell stalls':
+      return { kind: 'stalls', lastMs: stalls?.lastMs() ?? 0 };
+    case 'stop':
+      return stop();
+  }
 }
 
 /** Without the test there is nothing to do. After a drain the process has to end by itself. */
 const exit = (): never => process.exit(1);
 
 process.once('disconnect', exit);
-process.on('message', (order: Order) => {
+process.on('message', ({ id, order }: Asked) => {
   void obey(order).then((report) => {
-    process.send?.(report);
+    process.send?.({ id, report } satisfies Answered);
     if (report.kind !== 'stopped') return;
     process.off('disconnect', exit);
     process.disconnect?.();

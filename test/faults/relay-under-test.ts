@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Measure, Order, RelayPlan, Report } from './relay-process.ts';
+import { isLevel } from './level.ts';
+import type { Answered, Asked, Measure, Order, RelayPlan, Report } from './relay-process.ts';
 
 /** The process with the relays in it. */
 export interface RelayUnderTest {
@@ -11,8 +12,13 @@ export interface RelayUnderTest {
   /** What it wrote to its standard error so far, and how it ended if it has; empty as long as all is well. */
   complaint(): string;
   measure(): Promise<Measure>;
-  /** Measures until no more files, sockets and timers are open than at `before`, or it is clear that some stay. */
-  settle(before: Measure): Promise<Measure>;
+  /** When it last stood still for too long, by `sharedNowMs`; 0 if it never did. */
+  lastStallMs(): Promise<number>;
+  /**
+   * Measures until no more files, sockets and timers are open than at `before`, and memory is level with `halfway` where that is given; or
+   * until it is clear that something stays.
+   */
+  settle(before: Measure, halfway?: Measure): Promise<Measure>;
   /** @throws if anything was written to its standard error, or it ended in any other way than by draining */
   stop(): Promise<void>;
   /** For when the test failed. */
@@ -24,21 +30,29 @@ const PROGRAM = fileURLToPath(new URL('relay-process.ts', import.meta.url));
 const SETTLING_MS = 12_000;
 const LOOK_MS = 50;
 
-/** @param environment added to its own, such as NODE_EXTRA_CA_CERTS */
+export interface RelayProcessOptions {
+  /** Added to its own, such as NODE_EXTRA_CA_CERTS. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Longest it may stand still without telling. */
+  readonly stallMs?: number;
+}
+
 export async function startRelayProcess(
   plans: readonly RelayPlan[],
-  environment: Readonly<Record<string, string>> = {},
+  { environment = {}, stallMs = 1_000 }: RelayProcessOptions = {},
 ): Promise<RelayUnderTest> {
   const child = fork(PROGRAM, {
     execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
   });
+  // As many exchanges may ask at once.
+  child.setMaxListeners(0);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const started = await ask(child, { kind: 'start', plans }, () => said);
+  const started = await ask(child, { kind: 'start', plans, stallMs }, () => said);
   if (started.kind !== 'started') throw new Error('the relays did not start');
   const measure = async (): Promise<Measure> => {
     const report = await ask(child, { kind: 'measure' }, () => said);
@@ -52,10 +66,16 @@ export async function startRelayProcess(
       return ending === null ? said : `the proxy's process ended (${ending}):\n${said}`;
     },
     measure,
-    async settle(before) {
+    async lastStallMs() {
+      const report = await ask(child, { kind: 'tell stalls' }, () => said);
+      return report.kind === 'stalls' ? report.lastMs : 0;
+    },
+    async settle(before, halfway) {
       const startMs = performance.now();
+      const isOver = (now: Measure): boolean =>
+        isSettled(before, now) && (halfway === undefined || isLevel(halfway, now));
       let now = await measure();
-      while (!isSettled(before, now) && performance.now() - startMs < SETTLING_MS) {
+      while (!isOver(now) && performance.now() - startMs < SETTLING_MS) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
         now = await measure();
       }
@@ -78,11 +98,16 @@ function isSettled(before: Measure, now: Measure): boolean {
   );
 }
 
+let lastId = 0;
+
 /** @throws if the process ends instead of answering */
 function ask(child: ChildProcess, order: Order, said: () => string): Promise<Report> {
+  lastId += 1;
+  const asked: Asked = { id: lastId, order };
   return new Promise((resolve, reject) => {
-    const onMessage = (report: Report): void => {
-      child.off('exit', onExit);
+    const onMessage = ({ id, report }: Answered): void => {
+      if (id !== asked.id) return;
+      child.off('message', onMessage).off('exit', onExit);
       resolve(report);
     };
     const onExit = (code: number | null, signal: string | null): void => {
@@ -93,7 +118,7 @@ function ask(child: ChildProcess, order: Order, said: () => string): Promise<Rep
       onExit(child.exitCode, child.signalCode);
       return;
     }
-    child.once('message', onMessage).once('exit', onExit);
-    child.send(order);
+    child.on('message', onMessage).once('exit', onExit);
+    child.send(asked);
   });
 }

@@ -12,6 +12,7 @@ import type { RelayPlan } from './relay-process.ts';
 import { type RelayUnderTest, startRelayProcess } from './relay-under-test.ts';
 import { findFault, toExpectation } from './rules.ts';
 import { describe } from './script.ts';
+import { sharedNowMs, watchStalls } from './stalls.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from './upstream.ts';
 import type { UpstreamConduct } from './upstream-conduct.ts';
 
@@ -23,11 +24,19 @@ export interface Combination {
   readonly seed: number;
 }
 
+/** What went wrong with an exchange. */
+export interface Fault {
+  /** All that is needed to see it again. */
+  readonly text: string;
+  /** It may only be that this machine was busy. */
+  readonly mayBeTime: boolean;
+}
+
 /** The relays under test between scripted clients and scripted upstreams. */
 export interface Stage {
   readonly relays: RelayUnderTest;
-  /** Plays one exchange. @returns what went wrong, with all that is needed to see it again */
-  play(combination: Combination): Promise<string | undefined>;
+  /** Plays one exchange, again where what went wrong may only be that this machine was busy. @returns what went wrong */
+  play(combination: Combination): Promise<Fault | undefined>;
   /** Closes all that the upstreams still have open. */
   hangUp(): void;
   close(): Promise<void>;
@@ -35,9 +44,11 @@ export interface Stage {
 
 /** Silence that the relays bear. As short as it may be on a busy machine. */
 const LIMIT_MS = 400;
+/** A process that stands still for longer may take for silence what is none. */
+const STALL_MS = LIMIT_MS / 8;
 /** Relays whose connections one exchange has to itself. */
 const SOLOS = 24;
-/** How often an exchange is played again that this process itself was too slow for. */
+/** How often an exchange is played again that one of the two processes was too slow for. */
 const MOST_TRIES = 5;
 const FROM_BEFORE = ['502 upstream_reset', '502 bad_upstream_response'];
 /** An exchange that takes longer hangs. */
@@ -66,13 +77,14 @@ export async function createStage(): Promise<Stage> {
     await rm(folder, { recursive: true });
     await Promise.all(upstreams.map((upstream) => upstream.close()));
   };
-  const relays = await startRelayProcess(plans, { NODE_EXTRA_CA_CERTS: caFile }).catch(
-    async (error: unknown) => {
-      await closeUpstreams();
-      throw error;
-    },
-  );
-  const stalls = watchStalls();
+  const relays = await startRelayProcess(plans, {
+    stallMs: STALL_MS,
+    environment: { NODE_EXTRA_CA_CERTS: caFile },
+  }).catch(async (error: unknown) => {
+    await closeUpstreams();
+    throw error;
+  });
+  const stalls = watchStalls(STALL_MS);
   const soloRelays = createPool(solos);
   const doorRelays = new Map(doors.places.map(({ name }) => [name, createPool([name])]));
   /** Doors whose connection may still break for what an exchange before did that its client did not wait for. */
@@ -106,7 +118,7 @@ export async function createStage(): Promise<Stage> {
       // What was begun upstream has to end as well: whole, or by a connection that closes.
       await exchange.settled();
       return verdicts;
-    })();
+    })().catch((error: unknown): Verdicts => [`what failed in the test itself: ${error}`]);
     const verdicts = await Promise.race([playing, hang()]);
     exchange.marks.reach('client is done');
     exchanges.delete(exchange.id);
@@ -141,12 +153,14 @@ export async function createStage(): Promise<Stage> {
     relays,
     async play(combination) {
       for (let tries = 1; ; tries += 1) {
-        const before = stalls.count();
-        const fault = await playOnce(combination);
-        if (fault === undefined || tries === MOST_TRIES) return fault;
-        // A process that stood still for as long as a relay waits can't tell whose silence it was; neither can that of the relays, where it
-        // was that one. What is wrong is wrong five times.
-        if (stalls.count() === before && !fault.includes('_timeout')) return fault;
+        const beganMs = sharedNowMs();
+        const text = await playOnce(combination);
+        if (text === undefined) return undefined;
+        // Where a process stood still, be it this one or that of the relays, limits may have passed that nobody was silent for. What is
+        // wrong is wrong each time.
+        const stalledMs = Math.max(stalls.lastMs(), await relays.lastStallMs());
+        const mayBeTime = stalledMs >= beganMs || text.includes('_timeout');
+        if (!mayBeTime || tries === MOST_TRIES) return { text, mayBeTime };
       }
     },
     hangUp() {
@@ -187,17 +201,4 @@ function hang(): Promise<Verdicts> {
   return new Promise((resolve) => {
     setTimeout(() => resolve([`nothing within ${HANG_MS} ms: it hangs`]), HANG_MS).unref();
   });
-}
-
-/** Counts how often this process stood still for longer than a relay would wait. */
-function watchStalls(): { count(): number; stop(): void } {
-  const EVERY_MS = 20;
-  let stalls = 0;
-  let lastMs = performance.now();
-  const look = setInterval(() => {
-    const nowMs = performance.now();
-    if (nowMs - lastMs > LIMIT_MS / 4) stalls += 1;
-    lastMs = nowMs;
-  }, EVERY_MS);
-  return { count: () => stalls, stop: () => clearInterval(look) };
 }

@@ -25,7 +25,7 @@ async function gcloud(env: Readonly<Record<string, string>>, ...args: readonly s
   const { stdout } = await run(IS_WINDOWS ? 'gcloud.cmd' : 'gcloud', [...args, '--quiet'], {
     env: { ...env },
     shell: IS_WINDOWS,
-    timeout: 60_000,
+    timeout: 180_000,
   });
   return stdout;
 }

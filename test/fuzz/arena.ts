@@ -97,7 +97,7 @@ export async function openArena(): Promise<Arena> {
   const control = { upstreamOrigin: proper.origin, limitMs: ANSWER_MS, token: TOKEN };
   const relays = await startRelayProcess(
     [...plans, { ...control, name: 'control' }, { ...control, name: 'control tls', tls }],
-    { NODE_EXTRA_CA_CERTS: caFile },
+    { environment: { NODE_EXTRA_CA_CERTS: caFile } },
   );
   const places = lanes.map(
     ({ kind, name, isTls, lane }): Place => ({

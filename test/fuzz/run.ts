@@ -79,7 +79,7 @@ async function fuzz(arena: Arena, tally: Tally): Promise<void> {
   const last = [arena.control(), ...arena.places.map((place) => arena.revisit(place))];
   for (const fault of await Promise.all(last)) if (fault !== undefined) tally.findings.push(fault);
   arena.hangUp();
-  const after = await relays.settle(before);
+  const after = await relays.settle(before, halfway);
   console.log(`before:  ${say(before)}\nhalfway: ${say(halfway)}\nafter:   ${say(after)}`);
   holdNothing(before, after);
   holdLevel(halfway, after);

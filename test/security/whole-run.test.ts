@@ -72,7 +72,8 @@ async function prepare(t: TestContext): Promise<Stage> {
   damaged: { kind: key-file, path: damaged.json }
   given: { kind: token, from: "env:A_TOKEN" }
 routes:
-  - { path: /leaky, upstream: "${upstream.origin}", timeout: { headers: 200ms, connect: 2s }, headers: { set: { X-Api-Key: ${API_KEY} } } }
+  - { path: /leaky, upstream: "${upstream.origin}", headers: { set: { X-Api-Key: ${API_KEY} } } }
+  - { path: /leaky/silent, upstream: "${upstream.origin}/silent", timeout: { headers: 200ms } }
   - { path: /leaky2, upstream: "${upstream.http2Origin}", protocol: http2, credentials: user, ${access} }
   - { path: /hello, upstream: "${hello}" }
   - { path: /stranger, upstream: "${hello}", credentials: stranger }
@@ -153,7 +154,7 @@ test('R22, R23: a whole run, a report and a crash show no secret anywhere', asyn
     env: { ...env, NODE_OPTIONS, DEBUG: 'http-proxy*,gaxios*' },
   });
   const { addresses, adminUrl, routes } = await cli.ready<ReadyLine>();
-  assert.equal(routes.filter(({ ready }) => ready).length, 7, JSON.stringify(routes));
+  assert.equal(routes.filter(({ ready }) => ready).length, 8, JSON.stringify(routes));
   const answers = await exercise(t, addresses[0] ?? '');
   assert.match(answers.get('GET /hello') ?? '', /^HTTP\/1\.1 200 /);
   assert.match(answers.get('GET /impersonated') ?? '', /^HTTP\/1\.1 200 /);

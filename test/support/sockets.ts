@@ -69,7 +69,8 @@ async function listenOnLoopback(
   disconnect: () => void,
   port = 0,
 ): Promise<void> {
-  server.listen(port, '127.0.0.1');
+  // Room for all that a test opens at once.
+  server.listen({ port, host: '127.0.0.1', backlog: 4_096 });
   await once(server, 'listening');
   t.after(async () => {
     const closed = once(server, 'close');

@@ -113,7 +113,7 @@ async function startPeer(t: TestContext, kind: Kind, count: number): Promise<Pee
 
 /** Neither program says when it listens. */
 async function untilItListens(name: string, path: string, child: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 600; tries += 1) {
     if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
     const isThere = await new Promise<boolean>((resolve) => {
       const socket = connect(path, () => {

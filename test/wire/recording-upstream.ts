@@ -92,7 +92,7 @@ export async function startRecordingUpstream(
     async take() {
       for (const { rest, socket } of open)
         if (rest !== '' && !socket.destroyed)
-          await once(socket, 'close', { signal: AbortSignal.timeout(10_000) });
+          await once(socket, 'close', { signal: AbortSignal.timeout(60_000) });
       const sighting = { requests: seen, parts, violations };
       [seen, parts, violations] = [[], [], []];
       return sighting;

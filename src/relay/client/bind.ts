@@ -4,13 +4,19 @@ import type { ListenAddress, UnixAddress } from '../../config/config.ts';
 import { ProxyError } from '../../errors.ts';
 
 /**
+ * Connections that may wait to be accepted, as many as Linux allows. Beyond it, those to TCP have to try again after a second, and those to
+ * a Unix socket fail at once.
+ */
+const BACKLOG = 4_096;
+
+/**
  * Binds a server to a TCP address.
  * @throws ProxyError `address_in_use`, `address_unavailable`
  */
 export function bindTcp<S extends Server>(server: S, address: ListenAddress): Promise<S> {
   return bind(
     server,
-    () => server.listen({ host: address.host, port: address.port }),
+    () => server.listen({ host: address.host, port: address.port, backlog: BACKLOG }),
     (error) => toBindError(error, address),
   );
 }
@@ -34,7 +40,7 @@ export async function bindUnix<S extends Server>(server: S, { path, mode = 0o600
     // From its first moment on: changing the mode afterwards would leave a gap.
     const before = process.umask(0o777 & ~mode);
     try {
-      server.listen({ path });
+      server.listen({ path, backlog: BACKLOG });
     } finally {
       process.umask(before);
     }

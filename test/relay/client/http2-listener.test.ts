@@ -455,9 +455,9 @@ async function startGreeter(t: TestContext) {
   return startRelay(t, origin);
 }
 
-test('R49: an HTTP/2 connection without a request is closed in time, one that had some only when idle for longer', async (t) => {
+test('R49: an HTTP/2 connection without a request is closed in time, one that had some is not', async (t) => {
   const { origin } = await startUpstream(t, (_request, response) => response.end('fine'));
-  const relay = await startRelay(t, origin, {}, { headTimeoutMs: 100, keepAliveMs: 300 });
+  const relay = await startRelay(t, origin, {}, { headTimeoutMs: 500, keepAliveMs: 600_000 });
   const used = connectHttp2(t, relay.url);
   await ask(used);
   const trickling = connectRawHttp2(relay.url);
@@ -466,7 +466,16 @@ test('R49: an HTTP/2 connection without a request is closed in time, one that ha
   await silent.find(({ type }) => type === Frame.goAway);
   await Promise.all([silent.closed, trickling.closed]);
   assert.equal(used.closed, false);
-  await once(used, 'close');
+  assert.equal((await ask(used)).status, 200);
+});
+
+test('R49: an HTTP/2 connection that had requests is closed once it was idle for long enough', async (t) => {
+  const { origin } = await startUpstream(t, (_request, response) => response.end('fine'));
+  const relay = await startRelay(t, origin, {}, { headTimeoutMs: 500, keepAliveMs: 10 });
+  const used = connectHttp2(t, relay.url);
+  const closed = once(used, 'close');
+  assert.equal((await ask(used)).status, 200);
+  await closed;
 });
 
 test('R31: too many fields, too long a target, too large a head are refused over HTTP/2 in a way that says so', async (t) => {

@@ -211,8 +211,8 @@ test('R44: an early refusal arrives whole though the client wants the connection
   const { origin } = await startUpstream(t, (_request, response) => {
     response.writeHead(413).end('too large'.repeat(1_000));
   });
-  const { url } = await startRelay(t, origin, {}, { lingerMs: 500 });
-  for (const more of ['', 'Connection: close\r\n']) {
+  const { url } = await startRelay(t, origin, {}, { lingerMs: 2_000 });
+  const upload = async (more: string): Promise<void> => {
     const socket = connectTo(url);
     socket.pause();
     socket.write(`POST / HTTP/1.1\r\nHost: localhost\r\n${more}Content-Length: 100000000\r\n\r\n`);
@@ -224,7 +224,8 @@ test('R44: an early refusal arrives whole though the client wants the connection
     const text = readToEnd(socket);
     socket.resume();
     assert.match(await text, /^HTTP\/1\.1 413 [\s\S]*(too large){1000}/);
-  }
+  };
+  await Promise.all(['', 'Connection: close\r\n'].map(upload));
 });
 
 test('R44: after an early answer that goes out in one piece, too, the upload is stopped', async (t) => {

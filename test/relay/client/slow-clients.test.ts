@@ -17,7 +17,7 @@ async function startFine(t: TestContext, options: Parameters<typeof startRelay>[
 }
 
 test('R49: a head that isn’t there in time is a 408, and the connection is closed; other clients are served meanwhile', async (t) => {
-  const relay = await startFine(t, { headTimeoutMs: 200, lingerMs: 50 });
+  const relay = await startFine(t, { headTimeoutMs: 1_000, lingerMs: 50 });
   const slow = ['', 'G', 'PRI', 'GET / HTTP/1.1\r\n', 'GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: '].map(
     (bytes) => {
       const socket = connectTo(relay.url);
@@ -62,7 +62,7 @@ test('R49: bytes that trickle don’t stretch the time, neither before the versi
 });
 
 test('R49 R50: content that trickles isn’t touched by the limit for heads', async (t) => {
-  const relay = await startFine(t, { headTimeoutMs: 50 });
+  const relay = await startFine(t, { headTimeoutMs: 400 });
   const socket = connectTo(relay.url);
   socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n');
   const session = connectHttp2(t, relay.url);
@@ -72,7 +72,7 @@ test('R49 R50: content that trickles isn’t touched by the limit for heads', as
   for (let piece = 0; piece < 10; piece += 1) {
     socket.write('x');
     stream.write('x');
-    if (piece % 3 === 0) await readToEnd(connectTo(relay.url));
+    if (piece % 4 === 0) await readToEnd(connectTo(relay.url));
   }
   assert.match(await readUntil(socket, 'fine'), /^HTTP\/1\.1 200 /);
   stream.end();

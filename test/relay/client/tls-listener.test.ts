@@ -120,7 +120,8 @@ test('what is no TLS is closed, and later clients are served', async (t) => {
 });
 
 test('R49: a handshake that doesn’t come, or stops halfway, is cut off in time', async (t) => {
-  const { relay, url } = await startSecure(t, { headTimeoutMs: 100 });
+  // Others have that long for theirs.
+  const { relay, url } = await startSecure(t, { headTimeoutMs: 1_000 });
   const silent = connectTo(relay.url);
   const halfway = connectTo(relay.url);
   halfway.write('\x16\x03\x01\x02\x00\x01\x00', 'latin1');
@@ -129,11 +130,10 @@ test('R49: a handshake that doesn’t come, or stops halfway, is cut off in time
 });
 
 test('R49: a client over TLS that then sends no request is told so, or sent away', async (t) => {
-  const { port } = await startSecure(t, { headTimeoutMs: 100 });
-  const http1 = openTls(port, ['http/1.1']);
-  assert.match(await readToEnd(http1), /^HTTP\/1\.1 408 /);
-  const http2 = openTls(port, ['h2']);
-  await readToEnd(http2);
+  // The same limit holds for the handshake before.
+  const { port } = await startSecure(t, { headTimeoutMs: 1_000 });
+  const [said] = await Promise.all([['http/1.1'], ['h2']].map((names) => readToEnd(openTls(port, names))));
+  assert.match(said ?? '', /^HTTP\/1\.1 408 /);
 });
 
 test('R65: draining waits neither for handshakes that were not begun nor for clients that are idle', async (t) => {

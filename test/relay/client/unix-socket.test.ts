@@ -49,6 +49,20 @@ test('a unix socket is served over both versions of HTTP, to this user alone, an
   await assert.rejects(lstat(path), { code: 'ENOENT' });
 });
 
+test('a burst of connections to a unix socket is held until they are accepted', async (t) => {
+  // Other systems hold fewer.
+  if (process.platform !== 'linux') return;
+  const path = await createPath(t);
+  const { origin } = await startEcho(t);
+  await startRelay(t, origin, {}, { address: { path }, maxConnections: 2_000 });
+  // All of them before the first is accepted: the listener is in this process.
+  const sockets = Array.from({ length: 1_000 }, () => connect({ path }).on('error', () => {}));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+});
+
 for (const [mode, umask] of [
   [undefined, 0o000],
   [0o660, 0o000],

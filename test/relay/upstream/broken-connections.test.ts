@@ -66,7 +66,7 @@ test('R50: a whole request whose content an upstream of HTTP/2 gives no window t
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
-  const timeout = { connectMs: 5_000, headersMs: 100, idleMs: 100 };
+  const timeout = { connectMs: 5_000, headersMs: 400, idleMs: 400 };
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const relay = await startRelay(t, origin, { timeout }, { protocol: 'http2' });
   for (const length of [{ 'Content-Length': '5' }, {}]) {
@@ -88,7 +88,7 @@ test('R51: an upstream of HTTP/2 that does not ask for content in time is a 504,
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
-  const timeout = { connectMs: 5_000, headersMs: 100, idleMs: 100 };
+  const timeout = { connectMs: 5_000, headersMs: 400, idleMs: 400 };
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const relay = await startRelay(t, origin, { timeout }, { protocol: 'http2' });
   const client = connectTo(relay.url);
