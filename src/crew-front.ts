@@ -1,0 +1,275 @@
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { listSecretVariables, toChildEnvironment } from './auth/credentials/child-environment.ts';
+import type { TokenSource } from './auth/token-source.ts';
+import { isProxyError, type ProxyError } from './errors.ts';
+import type { Front, FrontParts, OpenFront } from './front.ts';
+import type { Fill } from './observe/state.ts';
+import { readAllTls } from './relay/client/listen.ts';
+import type { RateLimit } from './relay/rate-limit.ts';
+import { requestIdPrefix } from './relay/request-id.ts';
+import type { LoadedSite } from './site-loader.ts';
+import { listTrusted } from './trust.ts';
+import { createCrew, type Worker, type WorkerEvent } from './workers/crew.ts';
+import { createHandOver } from './workers/hand-over.ts';
+import { createLedger } from './workers/ledger.ts';
+import type { LogSettings, Report, SiteOrder, SourceOrder } from './workers/protocol.ts';
+import { openReception } from './workers/reception.ts';
+import { spawnWorker } from './workers/spawn.ts';
+import { createTokenDesk, type TokenDesk } from './workers/token-desk.ts';
+
+export interface CrewFrontOptions {
+  /** How many workers. */
+  readonly count: number;
+  /** The environment that the proxy goes by. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: LogSettings;
+  readonly onWorker: (event: WorkerEvent) => void;
+  /** For jitter. */
+  readonly random?: () => number;
+}
+
+/** A worker that isn't there by then won't be. */
+const START_MS = 30_000;
+/** A worker that doesn't answer for so long is ended, and started again with the configuration in force. */
+const PREPARE_MS = 10_000;
+/** Whoever asks for metrics or readiness waits no longer than this for a worker that does something else. */
+const REPORT_MS = 500;
+/** What a worker may take beyond its deadline: WebSockets have half a second to answer. */
+const CLOSE_GRACE_MS = 2_000;
+
+/** The worker's program, as it is beside this file: source or built. */
+const PROGRAM = fileURLToPath(
+  new URL(`./command-line/worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+);
+
+/**
+ * Lets other processes of this program take the requests. This one owns the addresses and the tokens, gives away each connection,
+ * and starts a worker again that has ended.
+ */
+export function createCrewFront(options: CrewFrontOptions): OpenFront {
+  return (parts) => openCrewFront(options, parts);
+}
+
+/** Makes the order for a site, with the tokens of the moment. What it is made of can be seen nowhere else. */
+type MakeOrder = () => SiteOrder;
+
+async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Promise<Front> {
+  const { count, env, log, onWorker, random = Math.random } = options;
+  const { loaded, inForce, clock, signIns, isDraining } = parts;
+  const desk = createTokenDesk(clock);
+  const ledger = createLedger();
+  const handOver = createHandOver(clock);
+  const reports = new Map<Worker, Report>();
+  let order = await prepareOrder(loaded, desk);
+  /** What each worker goes by. */
+  const orders = new WeakMap<Worker, MakeOrder>();
+  let starts = 0;
+  const reception = await openReception(loaded.config.listen, handOver.give);
+
+  /** There may have been a reload meanwhile. */
+  const catchUp = async (worker: Worker): Promise<void> => {
+    while (orders.get(worker) !== order) {
+      const next = order;
+      await worker.link.ask('prepare', next(), PREPARE_MS);
+      await worker.link.ask('apply', undefined, PREPARE_MS);
+      orders.set(worker, next);
+    }
+  };
+  const begin = async (worker: Worker): Promise<void> => {
+    starts += 1;
+    const first = order;
+    await worker.link.ask(
+      'start',
+      {
+        worker: worker.number,
+        idPrefix: `${requestIdPrefix()}${starts.toString(36)}`,
+        count,
+        isCounting: loaded.config.admin !== undefined,
+        env: findProxyVariables(env),
+        log,
+        site: first(),
+      },
+      START_MS,
+    );
+    orders.set(worker, first);
+    await catchUp(worker);
+    if (isDraining()) worker.link.tell('ending', undefined);
+  };
+  const crew = createCrew({
+    count,
+    clock,
+    random,
+    spawn: () => spawnWorker(PROGRAM, toWorkerEnvironment(inForce())),
+    begin,
+    handlers: (worker) => ({
+      obtain: (source) => desk.obtain(source),
+      replace: ({ source, serial }) => desk.replace(source, serial),
+      used: (source) => desk.use(source),
+      redeem: (code) => signIns.use(code, clock.now().wallMs),
+      take: (route) => findRate(inForce(), route)?.take(performance.now()) ?? 0,
+      connections: (change) => handOver.count(worker(), change),
+    }),
+    onUp(worker) {
+      if (orders.get(worker) === order) handOver.add(worker);
+      else catchUp(worker).then(() => handOver.add(worker), worker.kill);
+    },
+    onGone(worker) {
+      handOver.remove(worker);
+      ledger.close(worker);
+      reports.delete(worker);
+    },
+    onEvent: onWorker,
+  });
+  try {
+    await crew.start();
+  } catch (error) {
+    reception.close();
+    handOver.close();
+    throw error;
+  }
+
+  const report = async (worker: Worker): Promise<void> => {
+    const told = await worker.link.ask('report', undefined, REPORT_MS).catch(() => undefined);
+    if (told === undefined || !crew.running().includes(worker)) return;
+    reports.set(worker, told);
+    ledger.enter(worker, told.counted);
+  };
+  const toFill = (what: 'requests' | 'connections'): Fill => ({
+    count: [...reports.values()].reduce((total, told) => total + told[what].count, 0),
+    limit: inForce().config.limits[what],
+  });
+  return {
+    addresses: reception.addresses,
+    fills: () => ({ requests: toFill('requests'), connections: toFill('connections') }),
+    upstreams: () => [...reports.values()].flatMap(({ upstreams }) => upstreams),
+    crew: () => ({
+      count,
+      running: crew.running().length,
+      restarts: crew.restarts,
+      counted: ledger.all(),
+      processes: new Map([...reports].map(([{ number }, told]) => [String(number), told.process])),
+    }),
+    async look() {
+      await Promise.all(crew.running().map(report));
+    },
+    onToken(event) {
+      const news = desk.affected(event).map((source) => ({ source, snapshot: desk.snapshot(source) }));
+      for (const { link } of crew.running()) for (const one of news) link.tell('token', one);
+    },
+    onEnding() {
+      for (const { link } of crew.running()) link.tell('ending', undefined);
+    },
+    async prepare(next) {
+      const before = order;
+      const nextOrder = await prepareOrder(next, desk);
+      const ready = crew.running();
+      const answers = await Promise.all(ready.map((worker) => prepareOne(worker, nextOrder())));
+      const drop = (): void => {
+        for (const { link } of crew.running()) link.tell('drop', undefined);
+        desk.keepOnly(findSources(inForce()));
+      };
+      const refusal = answers.find((answer) => answer !== undefined);
+      if (refusal !== undefined) {
+        drop();
+        throw refusal;
+      }
+      return {
+        certFiles: findChangedCertificates(next, before(), nextOrder()),
+        async apply() {
+          order = nextOrder;
+          const applyTo = async (worker: Worker): Promise<void> => {
+            if (!ready.includes(worker)) return catchUp(worker);
+            await worker.link.ask('apply', undefined, PREPARE_MS);
+            orders.set(worker, nextOrder);
+          };
+          await Promise.all(crew.running().map((worker) => applyTo(worker).catch(worker.kill)));
+          desk.keepOnly(findSources(next));
+        },
+        drop,
+      };
+    },
+    async close(deadlineMs) {
+      reception.close();
+      handOver.close();
+      crew.retire();
+      const closeOne = ({ link }: Worker): Promise<void> =>
+        link.ask('close', deadlineMs, deadlineMs + CLOSE_GRACE_MS).catch(() => {});
+      await Promise.all(crew.running().map(closeOne));
+      await crew.close();
+    },
+  };
+}
+
+/** What the worker refuses; undefined for one that is ready, and for one that has ended, or is ended as it doesn't answer. */
+async function prepareOne(worker: Worker, site: SiteOrder): Promise<ProxyError | undefined> {
+  try {
+    await worker.link.ask('prepare', site, PREPARE_MS);
+  } catch (error) {
+    if (isProxyError(error) && error.code === 'config_invalid') return error;
+    worker.kill();
+  }
+  return undefined;
+}
+
+/** @throws ProxyError `config_invalid` for certificates that can't be used */
+async function prepareOrder({ config, routes, site }: LoadedSite, desk: TokenDesk): Promise<MakeOrder> {
+  const { listen, gate, limits, log } = config;
+  const materials = await readAllTls(listen);
+  const certificates = listTrusted();
+  const sources = routes.map(({ tokens }) => tokens && { source: desk.numberOf(tokens), tokens });
+  return () => ({
+    config: { listen, gate, limits, log, routes: config.routes },
+    routes: routes.map(({ origin, spareHeader }, index) => ({
+      origin,
+      spareHeader,
+      source: toSourceOrder(sources[index], desk),
+    })),
+    secrets: site.listeners.map(({ clientSecret }) => clientSecret?.toKeys()),
+    materials,
+    certificates,
+  });
+}
+
+function toSourceOrder(
+  known: { readonly source: number; readonly tokens: TokenSource } | undefined,
+  desk: TokenDesk,
+): SourceOrder | undefined {
+  if (known === undefined) return undefined;
+  const { source, tokens } = known;
+  return { source, request: tokens.request, snapshot: desk.snapshot(source) };
+}
+
+function findSources({ routes }: LoadedSite): ReadonlySet<TokenSource> {
+  return new Set(routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
+}
+
+function findRate({ site }: LoadedSite, name: string): RateLimit | undefined {
+  return site.routeList.find((route) => route.name === name)?.rate;
+}
+
+function findChangedCertificates(
+  { config: { listen } }: LoadedSite,
+  before: SiteOrder,
+  next: SiteOrder,
+): readonly string[] {
+  return listen.flatMap(({ tls }, index) => {
+    const isSame = isDeepStrictEqual(before.materials[index], next.materials[index]);
+    return tls === undefined || isSame ? [] : [tls.certFile];
+  });
+}
+
+/** What a worker's process starts with: Node's own settings, and no secret of ours. */
+function toWorkerEnvironment({ config }: LoadedSite): Record<string, string> {
+  const secretVariables = [config.listen, config.credentials].flatMap(listSecretVariables);
+  return toChildEnvironment({ env: process.env, secretVariables });
+}
+
+const PROXY_VARIABLE = /^(?:(?:https?|all|no)_proxy|REQUEST_METHOD)$/i;
+
+function findProxyVariables(env: CrewFrontOptions['env']): Record<string, string> {
+  const found = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && PROXY_VARIABLE.test(entry[0]),
+  );
+  return Object.fromEntries(found);
+}

@@ -1,0 +1,210 @@
+import { type Clock, systemClock } from './clock.ts';
+import { ProxyError } from './errors.ts';
+import { toClientSecret } from './gate/client-secret.ts';
+import { createLog, type Log } from './observe/log.ts';
+import { readProcessFamilies } from './observe/metrics.ts';
+import { joinObservers } from './observe/observers.ts';
+import { createTally, type Tally } from './observe/tally.ts';
+import { type Attendant, attend } from './relay/client/listen.ts';
+import type { ExchangeContext } from './relay/exchange.ts';
+import { createLoad, type Load } from './relay/load.ts';
+import { setRequestIdPrefix } from './relay/request-id.ts';
+import type { Site } from './relay/site.ts';
+import { createOpenSockets } from './relay/upstream/open-sockets.ts';
+import { createSiteCompiler, type SiteCompiler } from './site-compiler.ts';
+import { trustMore } from './trust.ts';
+import { createConnectionCount } from './workers/connection-count.ts';
+import { createLink, type Link, type Port } from './workers/link.ts';
+import type { SiteOrder, SourceOrder, StartOrder, ToPrimary, ToWorker } from './workers/protocol.ts';
+import { createRemoteRate, createRemoteSignIns } from './workers/remote-counts.ts';
+import { RemoteTokenSource } from './workers/remote-source.ts';
+
+/** A site, and what it was made by. */
+interface Prepared {
+  readonly order: SiteOrder;
+  readonly site: Site;
+}
+
+/** Everything there is from the start order on. */
+interface Parts {
+  readonly count: number;
+  readonly log: Log;
+  readonly tally: Tally;
+  readonly compiler: SiteCompiler;
+  readonly attendant: Attendant;
+  readonly load: Load;
+  inForce: Prepared;
+  /** Not in force yet. */
+  prepared: Prepared | undefined;
+}
+
+/**
+ * Takes requests as the primary at the other end of the channel says: its site, its tokens, its connections.
+ * @returns to be called at the end: writes out what the log still holds
+ */
+export function runWorker(port: Port, clock: Clock = systemClock): () => void {
+  const sources = new Map<number, RemoteTokenSource>();
+  let parts: Parts | undefined;
+  let isDraining = false;
+  const started = (): Parts => {
+    if (parts !== undefined) return parts;
+    throw new ProxyError('internal', 'The worker has not been started.');
+  };
+  const link: Link<ToPrimary> = createLink<ToWorker, ToPrimary>(
+    port,
+    {
+      async start(order) {
+        const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
+        parts = await createParts(order, { link, clock, sourceOf, isDraining: () => isDraining, site });
+      },
+      prepare(order) {
+        const { compiler } = started();
+        const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
+        started().prepared = { order, site: compile(compiler, order, sourceOf) };
+      },
+      apply() {
+        const now = started();
+        const { prepared, inForce: before, attendant, load, count, compiler } = now;
+        if (prepared === undefined) return;
+        const { materials, config } = prepared.order;
+        attendant.change(materials, share(config.limits.connections, count));
+        load.setLimit(share(config.limits.requests, count));
+        now.inForce = prepared;
+        now.prepared = undefined;
+        compiler.keepOnly(prepared.site);
+        // What is in flight may still ask for a token of the site before.
+        forgetSources(sources, [before.order, prepared.order]);
+      },
+      drop() {
+        const now = started();
+        now.prepared = undefined;
+        now.compiler.keepOnly(now.inForce.site);
+      },
+      token: ({ source, snapshot }) => sources.get(source)?.take(snapshot),
+      connection(listener, socket) {
+        connections.count(socket);
+        if (socket !== undefined) started().attendant.take(listener, socket);
+      },
+      ending() {
+        isDraining = true;
+      },
+      async close(deadlineMs) {
+        isDraining = true;
+        const { attendant, compiler, log } = started();
+        await attendant.close(deadlineMs);
+        compiler.close();
+        log.flush();
+      },
+      async report() {
+        const { load, attendant, compiler, tally } = started();
+        return {
+          requests: { count: load.count, limit: load.limit },
+          connections: { count: attendant.connections.count, limit: attendant.connections.limit },
+          upstreams: compiler.transports().map((transport) => transport.state()),
+          counted: tally.families(),
+          process: await readProcessFamilies(),
+        };
+      },
+    },
+    clock,
+  );
+  const connections = createConnectionCount((change) => link.tell('connections', change));
+  const site = (): Site => started().inForce.site;
+  return () => parts?.log.flush();
+}
+
+interface Surroundings {
+  readonly link: Link<ToPrimary>;
+  readonly clock: Clock;
+  readonly sourceOf: (order: SourceOrder) => RemoteTokenSource;
+  readonly isDraining: () => boolean;
+  /** The one in force. */
+  readonly site: () => Site;
+}
+
+async function createParts(
+  order: StartOrder,
+  { link, clock, sourceOf, isDraining, site }: Surroundings,
+): Promise<Parts> {
+  const { worker, idPrefix, count, isCounting, env, site: first } = order;
+  const { limits, log: logConfig } = first.config;
+  setRequestIdPrefix(idPrefix);
+  const log = await createLog({ stream: undefined, ...order.log, ...logConfig, worker });
+  const tally = createTally();
+  const observer = joinObservers(isCounting ? [log.observer, tally] : [log.observer]);
+  const openSockets = createOpenSockets();
+  const compiler = createSiteCompiler({
+    clock,
+    env,
+    onUpstream: observer.onUpstream,
+    openSockets,
+    createRate: (rate, route) => createRemoteRate(rate, () => link.ask('take', route)),
+  });
+  const inForce = { order: first, site: compile(compiler, first, sourceOf) };
+  const load = createLoad(share(limits.requests, count));
+  const context: ExchangeContext = {
+    site,
+    observer,
+    load,
+    signIns: createRemoteSignIns((code) => link.ask('redeem', code)),
+    isDraining,
+    monotonicMs: () => performance.now(),
+    wallMs: () => clock.now().wallMs,
+  };
+  const attendant = attend(first.materials, {
+    context,
+    maxConnections: share(limits.connections, count),
+    leaveOpenSockets: () => openSockets.leaveAll(),
+  });
+  return { count, log, tally, compiler, attendant, load, inForce, prepared: undefined };
+}
+
+/** One worker's part of what the machine may take: connections are spread evenly, so all together take what was configured. */
+function share(limit: number, count: number): number {
+  return Math.ceil(limit / count);
+}
+
+function compile(
+  compiler: SiteCompiler,
+  { config, routes, secrets, certificates }: SiteOrder,
+  sourceOf: Surroundings['sourceOf'],
+): Site {
+  trustMore(certificates);
+  const parts = config.routes.flatMap((route, index) => {
+    const order = routes[index];
+    if (order === undefined) return [];
+    const { origin, spareHeader, source } = order;
+    return [{ config: route, origin, spareHeader, tokens: source && sourceOf(source) }];
+  });
+  return compiler.compile(
+    config,
+    parts,
+    secrets.map((keys) => keys && toClientSecret(keys)),
+  );
+}
+
+function takeSource(
+  sources: Map<number, RemoteTokenSource>,
+  { source, request, snapshot }: SourceOrder,
+  link: Link<ToPrimary>,
+  clock: Clock,
+): RemoteTokenSource {
+  const known = sources.get(source);
+  const found =
+    known ??
+    new RemoteTokenSource({
+      request,
+      clock,
+      obtain: () => link.ask('obtain', source),
+      replace: (serial) => link.ask('replace', { source, serial }),
+      onUse: () => link.tell('used', source),
+    });
+  sources.set(source, found);
+  found.take(snapshot);
+  return found;
+}
+
+function forgetSources(sources: Map<number, RemoteTokenSource>, orders: readonly SiteOrder[]): void {
+  const used = new Set(orders.flatMap(({ routes }) => routes.map(({ source }) => source?.source)));
+  for (const number of sources.keys()) if (!used.has(number)) sources.delete(number);
+}
