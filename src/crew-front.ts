@@ -108,7 +108,8 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
       used: (source) => desk.use(source),
       redeem: (code) => signIns.use(code, clock.now().wallMs),
       take: (route) => findRate(inForce(), route)?.take(performance.now()) ?? 0,
-      connections: (change) => handOver.count(worker(), change),
+      taken: () => handOver.onTaken(worker()),
+      closed: (count) => handOver.onClosed(worker(), count),
     }),
     onUp(worker) {
       if (orders.get(worker) === order) handOver.add(worker);

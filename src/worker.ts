@@ -13,7 +13,7 @@ import type { Site } from './relay/site.ts';
 import { createOpenSockets } from './relay/upstream/open-sockets.ts';
 import { createSiteCompiler, type SiteCompiler } from './site-compiler.ts';
 import { trustMore } from './trust.ts';
-import { createConnectionCount } from './workers/connection-count.ts';
+import { countClosed } from './workers/connection-count.ts';
 import { createLink, type Link, type Port } from './workers/link.ts';
 import type { SiteOrder, SourceOrder, StartOrder, ToPrimary, ToWorker } from './workers/protocol.ts';
 import { createRemoteRate, createRemoteSignIns } from './workers/remote-counts.ts';
@@ -82,7 +82,8 @@ export function runWorker(port: Port, clock: Clock = systemClock): () => void {
       },
       token: ({ source, snapshot }) => sources.get(source)?.take(snapshot),
       connection(listener, socket) {
-        connections.count(socket);
+        link.tell('taken', undefined);
+        watch(socket);
         if (socket !== undefined) started().attendant.take(listener, socket);
       },
       ending() {
@@ -108,7 +109,7 @@ export function runWorker(port: Port, clock: Clock = systemClock): () => void {
     },
     clock,
   );
-  const connections = createConnectionCount((change) => link.tell('connections', change));
+  const watch = countClosed((count) => link.tell('closed', count));
   const site = (): Site => started().inForce.site;
   return () => parts?.log.flush();
 }

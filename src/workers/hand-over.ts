@@ -10,21 +10,28 @@ export interface HandOver {
   add(worker: Worker): void;
   /** It is gone, and its connections are, too. */
   remove(worker: Worker): void;
-  /** What a worker says of its connections. */
-  count(worker: Worker, change: { readonly taken: number; readonly closed: number }): void;
+  /** A worker has taken what it was sent. */
+  onTaken(worker: Worker): void;
+  /** So many of its connections are closed. */
+  onClosed(worker: Worker, count: number): void;
   /** Closes what waits. */
   close(): void;
 }
 
+interface Connection {
+  readonly listener: number;
+  readonly socket: Socket;
+}
+
 interface Load {
-  /** Given, and not taken yet: a worker that does something else has more of them than others. */
-  pending: number;
+  /** Sent, and not taken yet: one at a time, so that it is known which one is lost if the worker ends. */
+  sent: Connection | undefined;
+  /** To be sent after it, oldest first: a worker that does something else has more of them than others. */
+  readonly queue: Connection[];
   open: number;
 }
 
-interface Waiting {
-  readonly listener: number;
-  readonly socket: Socket;
+interface Waiting extends Connection {
   readonly cancel: CancelTimer;
 }
 
@@ -59,13 +66,23 @@ export function createHandOver(clock: Clock): HandOver {
     // Of those that have as few, who was given one longest ago is the first.
     loads.delete(worker);
     loads.set(worker, load);
-    load.pending += 1;
+    load.queue.push({ listener, socket });
     load.open += 1;
-    worker.link.tell('connection', listener, socket, () => {
-      // It has just ended; this can't be the last that is heard of it.
-      loads.delete(worker);
-      give(listener, socket);
-    });
+    sendNext(worker, load);
+  };
+  const sendNext = (worker: Worker, load: Load): void => {
+    if (load.sent !== undefined) return;
+    load.sent = load.queue.shift();
+    if (load.sent === undefined) return;
+    const { listener, socket } = load.sent;
+    worker.link.tell('connection', listener, socket);
+  };
+  const remove = (worker: Worker): void => {
+    const load = loads.get(worker);
+    loads.delete(worker);
+    // What it may have read of this nobody else can know.
+    load?.sent?.socket.destroy();
+    for (const { listener, socket } of load?.queue ?? []) give(listener, socket);
   };
   return {
     give(listener, socket) {
@@ -73,19 +90,25 @@ export function createHandOver(clock: Clock): HandOver {
       give(listener, socket);
     },
     add(worker) {
-      loads.set(worker, { pending: 0, open: 0 });
+      loads.set(worker, { sent: undefined, queue: [], open: 0 });
       for (const one of [...waiting]) {
         waiting.delete(one);
         one.cancel();
         give(one.listener, one.socket);
       }
     },
-    remove: (worker) => void loads.delete(worker),
-    count(worker, { taken, closed }) {
+    remove,
+    onTaken(worker) {
       const load = loads.get(worker);
       if (load === undefined) return;
-      load.pending -= taken;
-      load.open -= closed;
+      // Here it is closed; there it stays open.
+      load.sent?.socket.destroy();
+      load.sent = undefined;
+      sendNext(worker, load);
+    },
+    onClosed(worker, count) {
+      const load = loads.get(worker);
+      if (load !== undefined) load.open -= count;
     },
     close() {
       isClosed = true;
@@ -108,5 +131,10 @@ function findFreest(loads: ReadonlyMap<Worker, Load>): readonly [Worker, Load] |
 }
 
 function isFreer(one: Load, other: Load): boolean {
-  return one.pending === other.pending ? one.open < other.open : one.pending < other.pending;
+  const [pending, otherPending] = [countPending(one), countPending(other)];
+  return pending === otherPending ? one.open < other.open : pending < otherPending;
+}
+
+function countPending({ sent, queue }: Load): number {
+  return queue.length + (sent === undefined ? 0 : 1);
 }

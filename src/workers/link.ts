@@ -6,8 +6,8 @@ import { type Fault, toError, toFault } from './fault.ts';
 /** A way to another process of the proxy. What is sent arrives in order, and whole. */
 export interface Port {
   /**
-   * Sends plain data, and a connection with it.
-   * @param onLost called when it can't be sent any more; then the connection is still here
+   * Sends plain data, and a connection with it, which stays open here, too.
+   * @param onLost called at once when nothing can be sent any more
    */
   post(message: object, socket: Socket | undefined, onLost: () => void): void;
   /** Called once. `onEnd`: nothing comes any more. */
@@ -31,16 +31,8 @@ export type Handlers<C extends Calls> = {
 
 /** Talks to another process. */
 export interface Link<Theirs extends Calls> {
-  /**
-   * Says something without waiting for what becomes of it.
-   * @param onLost called when the other process is gone; then the connection is still here
-   */
-  tell<N extends keyof Theirs & string>(
-    name: N,
-    argument: Argument<Theirs, N>,
-    socket?: Socket,
-    onLost?: () => void,
-  ): void;
+  /** Says something without waiting for what becomes of it, if the other process is there still. */
+  tell<N extends keyof Theirs & string>(name: N, argument: Argument<Theirs, N>, socket?: Socket): void;
   /**
    * Asks, and waits for the answer.
    * @param timeoutMs the longest wait; undefined: until the other process ends
@@ -106,8 +98,8 @@ export function createLink<Ours extends Calls, Theirs extends Calls>(
     },
   );
   return {
-    tell(name, argument, socket, onLost = () => {}) {
-      port.post({ call: name, id: undefined, argument } satisfies Call, socket, onLost);
+    tell(name, argument, socket) {
+      port.post({ call: name, id: undefined, argument } satisfies Call, socket, () => {});
     },
     ask(name, argument, timeoutMs) {
       if (isEnded) return Promise.reject(toError(GONE));

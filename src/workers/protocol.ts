@@ -40,8 +40,10 @@ export type ToPrimary = {
   readonly redeem: (code: SignInCode) => boolean;
   /** Lets a request pass on a route's rate; answered as `RateLimit.take`. */
   readonly take: (route: string) => number;
-  /** How many connections were taken over, and how many closed, since it was last said. */
-  readonly connections: (change: { readonly taken: number; readonly closed: number }) => void;
+  /** The connection that was sent has been taken over. */
+  readonly taken: () => void;
+  /** So many connections have closed since it was last said. */
+  readonly closed: (count: number) => void;
 };
 
 export interface StartOrder {

@@ -59,7 +59,7 @@ interface Channel {
       ) => boolean)
     | undefined;
   on(event: 'message', listener: (message: unknown, handle: SendHandle | undefined) => void): unknown;
-  once(event: 'disconnect', listener: () => void): unknown;
+  once(event: 'disconnect' | 'exit', listener: () => void): unknown;
 }
 
 /** @param channel a child of this process, or this process as its parent's child */
@@ -70,15 +70,16 @@ export function toPort(channel: Channel): Port {
         onLost();
         return;
       }
-      channel.send?.(message, socket, {}, (error) => {
-        if (error !== null) onLost();
-      });
+      // The connection stays open here as well: Node forgets those that were on their way to a process that has ended.
+      channel.send?.(message, socket, { keepOpen: true }, () => {});
     },
     listen(onMessage, onEnd) {
       channel.on('message', (message, handle) =>
         onMessage(message, handle instanceof Socket ? handle : undefined),
       );
+      // The channel to a child that has ended is not always heard of.
       channel.once('disconnect', onEnd);
+      channel.once('exit', onEnd);
     },
   };
 }
