@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect as connectHttp2 } from 'node:http2';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { createClientSecret } from '../../src/gate/client-secret.ts';
 import { makeSignInLink } from '../../src/sign-in-link.ts';
+import { createTestAuthority } from '../support/certificates.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { scrape } from '../support/exposition.ts';
 import { openWebSocket, SWITCHED } from '../support/handshakes.ts';
@@ -297,7 +300,6 @@ test('several listeners, both families, a Unix socket: as with one process', { s
   assert.ok(urls.length >= 2, addresses.join());
   for (const url of [...urls, ...urls])
     assert.equal((await askOnce(url, '/', { Host: 'localhost' })).status, 200);
-  const { createConnection } = await import('node:net');
   const socket = createConnection({ path: join(cwd, 'proxy.sock') });
   t.after(() => socket.destroy());
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
@@ -320,4 +322,85 @@ test('a worker’s environment holds no secret of the proxy', {
     for (const secret of [SECRET, 'kept back', ...emulator.mints.map(({ value }) => value)])
       assert.ok(!seen.includes(secret));
   }
+});
+
+test('one that hangs holds up neither metrics nor readiness nor those who are served by others', {
+  skip,
+}, async (t) => {
+  const { cli, url, ready } = await startWorkers(t);
+  const admin = String(ready.adminUrl);
+  assert.equal((await askOnce(url, '/')).status, 200);
+  assert.equal((await askOnce(url, '/')).status, 200);
+  const series = 'gbp_requests_total{route="/",method="GET",status="2xx"}';
+  assert.equal((await scrape(admin)).samples.get(series), 2);
+  const hung = findPids(cli).get(1) ?? 0;
+  process.kill(hung, 'SIGSTOP');
+  t.after(() => process.kill(hung, 'SIGCONT'));
+  assert.equal((await scrape(admin)).samples.get(series), 2, 'what it said last counts');
+  assert.equal((await send(admin, '/readyz')).status, 200);
+  // One connection may be on its way to it; all others are not.
+  const answers = Array.from({ length: 6 }, () => askOnce(url, '/').then(({ status }) => status));
+  const first = await Promise.race(answers);
+  assert.equal(first, 200);
+  process.kill(hung, 'SIGCONT');
+  assert.deepEqual(await Promise.all(answers), Array(6).fill(200));
+  assert.equal((await scrape(admin)).samples.get(series), 8);
+});
+
+test('TLS with both versions of HTTP, and a certificate that is another after a reload', {
+  skip,
+}, async (t) => {
+  const authority = createTestAuthority();
+  const cwd = await createFolder(t);
+  const write = async (): Promise<void> => {
+    const { cert, key } = authority.issue(['localhost']);
+    await writeFile(join(cwd, 'cert.pem'), cert);
+    await writeFile(join(cwd, 'key.pem'), key);
+  };
+  await write();
+  await writeFile(
+    join(cwd, 'proxy.yaml'),
+    'listen: { address: "127.0.0.1:0", tls: { cert: cert.pem, key: key.pem } }\nroutes: [{ path: /, upstream: emulator:hello }]\n',
+  );
+  const cli = startCli(t, ['start', '--workers', '2', '--json-ready', '--no-watch'], { cwd });
+  const { addresses } = await cli.ready<ReadyLine>();
+  const url = String(addresses[0]);
+  const connect = async (alpn: string): Promise<string> => {
+    const { port } = new URL(url);
+    const socket = connectTls({
+      port: Number(port),
+      host: '127.0.0.1',
+      servername: 'localhost',
+      ca: authority.cert,
+      ALPNProtocols: [alpn],
+    });
+    t.after(() => socket.destroy());
+    await once(socket, 'secureConnect');
+    assert.equal(socket.alpnProtocol, alpn);
+    const { fingerprint256 } = socket.getPeerCertificate();
+    if (alpn === 'h2') {
+      const session = connectHttp2('https://localhost', { createConnection: () => socket });
+      const stream = session.request({ ':path': '/' });
+      const [headers] = await once(stream, 'response');
+      assert.equal(headers[':status'], 200);
+      stream.resume();
+      await once(stream, 'end');
+      session.close();
+    } else {
+      socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+      assert.match(await readUntil(socket, '\r\n\r\n'), /^HTTP\/1\.1 200 /);
+    }
+    return fingerprint256;
+  };
+  const all = async () => new Set(await Promise.all(['h2', 'h2', 'http/1.1', 'http/1.1'].map(connect)));
+  const before = await all();
+  assert.equal(before.size, 1);
+  await write();
+  cli.child.kill('SIGHUP');
+  await cli.seen('Reloaded (SIGHUP)');
+  const after = await all();
+  assert.equal(after.size, 1);
+  assert.notDeepEqual(after, before);
+  assert.match(cli.output.stderr, /certificate .*cert\.pem changed/);
+  assert.equal((await cli.stop()).code, 0);
 });
