@@ -96,6 +96,12 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
     await catchUp(worker);
     if (isDraining()) worker.link.tell('ending', undefined);
   };
+  const tellTokens = (workers: readonly Worker[], sources: readonly number[]): void => {
+    for (const source of sources) {
+      const news = { source, snapshot: desk.snapshot(source) };
+      for (const { link } of workers) link.tell('token', news);
+    }
+  };
   const crew = createCrew({
     count,
     clock,
@@ -112,6 +118,8 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
       closed: (count) => handOver.onClosed(worker(), count),
     }),
     onUp(worker) {
+      // What came while it was starting it has not heard.
+      tellTokens([worker], desk.numbers());
       if (orders.get(worker) === order) handOver.add(worker);
       else catchUp(worker).then(() => handOver.add(worker), worker.kill);
     },
@@ -155,8 +163,7 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
       await Promise.all(crew.running().map(report));
     },
     onToken(event) {
-      const news = desk.affected(event).map((source) => ({ source, snapshot: desk.snapshot(source) }));
-      for (const { link } of crew.running()) for (const one of news) link.tell('token', one);
+      tellTokens(crew.running(), desk.affected(event));
     },
     onEnding() {
       for (const { link } of crew.running()) link.tell('ending', undefined);

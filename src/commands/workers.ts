@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { ProxyError } from '../errors.ts';
+import { isProxyError, ProxyError } from '../errors.ts';
 import type { WorkerEvent } from '../workers/crew.ts';
 
 /** More are no use on any machine, and each has its own connections to every upstream. */
@@ -32,6 +32,15 @@ export function toWorkerLine(event: WorkerEvent): {
   const { worker, pid } = event;
   if (event.type === 'up')
     return { level: 'info', message: `Worker ${worker} is up (pid ${pid}).`, fields: { worker, pid } };
+  if (event.type === 'failed') {
+    const error = isProxyError(event.error) ? event.error : undefined;
+    const reason = error?.message ?? 'Unexpected failure.';
+    return {
+      level: 'error',
+      message: `Worker ${worker} (pid ${pid}) can't take requests. ${reason}`,
+      fields: { worker, pid, error: error?.code, hint: error?.hint },
+    };
+  }
   const { code, signal, restartMs } = event;
   return {
     level: 'error',

@@ -18,6 +18,8 @@ export interface Worker {
 /** Something that happened to a worker. */
 export type WorkerEvent = { readonly worker: number; readonly pid: number | undefined } & (
   | { readonly type: 'up' }
+  /** It is there, and can't take requests; it is ended. */
+  | { readonly type: 'failed'; readonly error: unknown }
   /** `restartMs`: when another is started. */
   | (ProcessEnd & { readonly type: 'ended'; readonly restartMs: number })
 );
@@ -92,8 +94,11 @@ export function createCrew(options: CrewOptions): Crew {
     const worker: Worker = { number, pid: child.pid, link, kill: () => child.kill() };
     const ended = child.ended.then((end) => onEnd(place, worker, end));
     try {
-      await Promise.race([begin(worker), ended.then((end) => Promise.reject(toStartError(number, end)))]);
+      const begun = begin(worker);
+      await Promise.race([begun, ended.then((end) => Promise.reject(toStartError(number, end)))]);
     } catch (error) {
+      if (isStarted && place.process === child)
+        onEvent({ type: 'failed', worker: number, pid: child.pid, error });
       child.kill();
       await ended;
       throw error;

@@ -9,6 +9,8 @@ import type { SentToken, TokenSnapshot } from './protocol.ts';
 export interface TokenDesk {
   /** The number of a source, the same for as long as it is known. */
   numberOf(source: TokenSource): number;
+  /** Of all sources that are known. */
+  numbers(): readonly number[];
   snapshot(number: number): TokenSnapshot;
   /** As `TokenSource.obtain`. */
   obtain(number: number): Promise<TokenSnapshot>;
@@ -63,6 +65,7 @@ export function createTokenDesk(clock: Clock): TokenDesk {
       entries.set(count, { source, last: undefined, isOfBefore: false });
       return count;
     },
+    numbers: () => [...entries.keys()],
     snapshot: (number) => snapshotOf(find(number)),
     async obtain(number) {
       const entry = find(number);

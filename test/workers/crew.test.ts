@@ -135,7 +135,7 @@ test('one that was up and ends before the others are up is no start either', asy
 });
 
 test('one that can’t begin again is ended, and tried again', async (t) => {
-  const { clock, crew, processes } = setUp(1, (_worker, start) =>
+  const { clock, crew, processes, events } = setUp(1, (_worker, start) =>
     start === 2 ? Promise.reject(new Error('no')) : Promise.resolve(),
   );
   t.after(() => crew.close());
@@ -147,6 +147,10 @@ test('one that can’t begin again is ended, and tried again', async (t) => {
   assert.equal(crew.running().length, 0);
   await clock.advance(300);
   assert.equal(crew.running().length, 1);
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['up', 'ended', 'failed', 'ended', 'up'],
+  );
 });
 
 test('none is started once the end has begun; who doesn’t end by himself is ended', async () => {
