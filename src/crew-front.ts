@@ -4,6 +4,7 @@ import { listSecretVariables, toChildEnvironment } from './auth/credentials/chil
 import type { TokenSource } from './auth/token-source.ts';
 import { isProxyError, type ProxyError } from './errors.ts';
 import type { Front, FrontParts, OpenFront } from './front.ts';
+import type { MetricFamily } from './observe/instruments.ts';
 import type { Fill } from './observe/state.ts';
 import { readAllTls } from './relay/client/listen.ts';
 import type { RateLimit } from './relay/rate-limit.ts';
@@ -61,11 +62,14 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
   const ledger = createLedger();
   const handOver = createHandOver(clock);
   const reports = new Map<Worker, Report>();
+  const processes = new Map<Worker, readonly MetricFamily[]>();
   let order = await prepareOrder(loaded, desk);
   /** What each worker goes by. */
   const orders = new WeakMap<Worker, MakeOrder>();
   let starts = 0;
   const reception = await openReception(loaded.config.listen, handOver.give);
+  // While workers start there is time for it.
+  void loaded.mintAll();
 
   /** There may have been a reload meanwhile. */
   const catchUp = async (worker: Worker): Promise<void> => {
@@ -127,6 +131,7 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
       handOver.remove(worker);
       ledger.close(worker);
       reports.delete(worker);
+      processes.delete(worker);
     },
     onEvent: onWorker,
   });
@@ -138,11 +143,13 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
     throw error;
   }
 
-  const report = async (worker: Worker): Promise<void> => {
-    const told = await worker.link.ask('report', undefined, REPORT_MS).catch(() => undefined);
+  const report = async (worker: Worker, isFull: boolean): Promise<void> => {
+    const told = await worker.link.ask('report', isFull, REPORT_MS).catch(() => undefined);
     if (told === undefined || !crew.running().includes(worker)) return;
     reports.set(worker, told);
-    ledger.enter(worker, told.counted);
+    if (told.counts === undefined) return;
+    ledger.enter(worker, told.counts.counted);
+    processes.set(worker, told.counts.process);
   };
   const toFill = (what: 'requests' | 'connections'): Fill => ({
     count: [...reports.values()].reduce((total, told) => total + told[what].count, 0),
@@ -157,10 +164,10 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
       running: crew.running().length,
       restarts: crew.restarts,
       counted: ledger.all(),
-      processes: new Map([...reports].map(([{ number }, told]) => [String(number), told.process])),
+      processes: new Map([...processes].map(([{ number }, families]) => [String(number), families])),
     }),
-    async look() {
-      await Promise.all(crew.running().map(report));
+    async look(isFull) {
+      await Promise.all(crew.running().map((worker) => report(worker, isFull)));
     },
     onToken(event) {
       tellTokens(crew.running(), desk.affected(event));

@@ -19,8 +19,11 @@ export interface Front {
   upstreams(): readonly UpstreamState[];
   /** How the processes are; undefined where there is one. */
   readonly crew?: () => CrewState;
-  /** Brings what is said of the state up to date, within a moment. Never rejects. Left out: it is. */
-  readonly look?: () => Promise<void>;
+  /**
+   * Brings what is said of the state up to date, within a moment. Never rejects. Left out: it is.
+   * @param isFull also what has been counted
+   */
+  readonly look?: (isFull: boolean) => Promise<void>;
   /** Something has happened to a token. */
   readonly onToken?: (event: TokenEvent) => void;
   /** The end has been asked for; what comes until then is still served. */

@@ -22,8 +22,8 @@ export interface StateSources {
   fills(): Readonly<Record<'requests' | 'connections', Fill>>;
   /** How the processes are that take requests; left out: it is this one. */
   readonly crew?: () => CrewState;
-  /** Brings all that up to date, within a moment. Never rejects. Left out: it is. */
-  readonly look?: () => Promise<void>;
+  /** Brings all that up to date, within a moment; true: with what has been counted. Never rejects. Left out: it is. */
+  readonly look?: (isFull: boolean) => Promise<void>;
   isDraining(): boolean;
   /** Whether every route has its first token, or was refused one. */
   isStarted(): boolean;
@@ -46,7 +46,7 @@ export function createStateEndpoints(
       wallMs: () => clock.now().wallMs,
     }),
     createMetricsEndpoint(async () => {
-      await look?.();
+      await look?.(true);
       return metering.write({ ...fills(), routes: routes(), upstreams: upstreams(), crew: crew?.() });
     }),
     createConfigEndpoint(sources.config),

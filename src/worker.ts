@@ -96,14 +96,13 @@ export function runWorker(port: Port, clock: Clock = systemClock): () => void {
         compiler.close();
         log.flush();
       },
-      async report() {
+      async report(isFull) {
         const { load, attendant, compiler, tally } = started();
         return {
           requests: { count: load.count, limit: load.limit },
           connections: { count: attendant.connections.count, limit: attendant.connections.limit },
           upstreams: compiler.transports().map((transport) => transport.state()),
-          counted: tally.families(),
-          process: await readProcessFamilies(),
+          counts: isFull ? { counted: tally.families(), process: await readProcessFamilies() } : undefined,
         };
       },
     },

@@ -21,8 +21,8 @@ export interface HealthOptions {
   fills(): Readonly<Record<'requests' | 'connections', Fill>>;
   /** How the processes are that take requests; left out: it is this one. */
   readonly crew?: () => Pick<CrewState, 'count' | 'running'>;
-  /** Brings all that up to date, within a moment. Never rejects. Left out: it is. */
-  readonly look?: () => Promise<void>;
+  /** Brings all that up to date, within a moment; true: with what has been counted. Never rejects. Left out: it is. */
+  readonly look?: (isFull: boolean) => Promise<void>;
   readonly startedAtMs: number;
   /** Milliseconds since the epoch. */
   wallMs(): number;
@@ -52,7 +52,7 @@ export function createHealthEndpoints(options: HealthOptions): readonly Endpoint
         const readiness = describeReadiness(options);
         return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
       };
-      return options.look === undefined ? answer() : options.look().then(answer);
+      return options.look === undefined ? answer() : options.look(false).then(answer);
     }),
   ];
 }

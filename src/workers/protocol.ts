@@ -25,7 +25,8 @@ export type ToWorker = {
   readonly ending: () => void;
   /** Lets what is in flight finish; answered once it has. The number: how long that may take, in ms. */
   readonly close: (deadlineMs: number) => void;
-  readonly report: () => Report;
+  /** True: with all that it has counted. */
+  readonly report: (isFull: boolean) => Report;
 };
 
 /** What a worker asks of the primary, and tells it. */
@@ -123,6 +124,12 @@ export interface Report {
   readonly requests: Fill;
   readonly connections: Fill;
   readonly upstreams: readonly UpstreamState[];
+  /** Undefined where they weren't asked for. */
+  readonly counts: Counts | undefined;
+}
+
+export interface Counts {
   readonly counted: readonly MetricFamily[];
+  /** What its process says of itself. */
   readonly process: readonly MetricFamily[];
 }
