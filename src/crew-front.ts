@@ -36,6 +36,8 @@ const START_MS = 30_000;
 const PREPARE_MS = 10_000;
 /** Whoever asks for metrics or readiness waits no longer than this for a worker that does something else. */
 const REPORT_MS = 500;
+/** One that takes no connection, and doesn't answer then either, is ended as well. */
+const STUCK_MS = 1_000;
 /** What a worker may take beyond its deadline: WebSockets have half a second to answer. */
 const CLOSE_GRACE_MS = 2_000;
 
@@ -60,7 +62,9 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
   const { loaded, inForce, clock, signIns, isDraining } = parts;
   const desk = createTokenDesk(clock);
   const ledger = createLedger();
-  const handOver = createHandOver(clock);
+  const handOver = createHandOver(clock, (worker) => {
+    worker.link.ask('report', false, STUCK_MS).catch(worker.kill);
+  });
   const reports = new Map<Worker, Report>();
   const processes = new Map<Worker, readonly MetricFamily[]>();
   let order = await prepareOrder(loaded, desk);

@@ -25,7 +25,7 @@ interface Connection {
 
 interface Load {
   /** Sent, and not taken yet: one at a time, so that it is known which one is lost if the worker ends. */
-  sent: Connection | undefined;
+  sent: (Connection & { readonly cancel: CancelTimer }) | undefined;
   /** To be sent after it, oldest first: a worker that does something else has more of them than others. */
   readonly queue: Connection[];
   open: number;
@@ -39,7 +39,11 @@ interface Waiting extends Connection {
 const MOST_WAITING = 1_024;
 const LONGEST_WAIT_MS = 10_000;
 
-export function createHandOver(clock: Clock): HandOver {
+/** A worker that is at work takes a connection at once. */
+const TAKE_MS = 10_000;
+
+/** @param onStuck told of a worker that doesn't take what it was sent */
+export function createHandOver(clock: Clock, onStuck: (worker: Worker) => void): HandOver {
   const loads = new Map<Worker, Load>();
   const waiting = new Set<Waiting>();
   let isClosed = false;
@@ -72,16 +76,16 @@ export function createHandOver(clock: Clock): HandOver {
   };
   const sendNext = (worker: Worker, load: Load): void => {
     if (load.sent !== undefined) return;
-    load.sent = load.queue.shift();
-    if (load.sent === undefined) return;
-    const { listener, socket } = load.sent;
-    worker.link.tell('connection', listener, socket);
+    const next = load.queue.shift();
+    if (next === undefined) return;
+    load.sent = { ...next, cancel: clock.schedule(TAKE_MS, () => onStuck(worker)) };
+    worker.link.tell('connection', next.listener, next.socket);
   };
   const remove = (worker: Worker): void => {
     const load = loads.get(worker);
     loads.delete(worker);
     // What it may have read of this nobody else can know.
-    load?.sent?.socket.destroy();
+    settle(load);
     for (const { listener, socket } of load?.queue ?? []) give(listener, socket);
   };
   return {
@@ -101,9 +105,8 @@ export function createHandOver(clock: Clock): HandOver {
     onTaken(worker) {
       const load = loads.get(worker);
       if (load === undefined) return;
-      // Here it is closed; there it stays open.
-      load.sent?.socket.destroy();
-      load.sent = undefined;
+      // There it stays open.
+      settle(load);
       sendNext(worker, load);
     },
     onClosed(worker, count) {
@@ -119,6 +122,14 @@ export function createHandOver(clock: Clock): HandOver {
       waiting.clear();
     },
   };
+}
+
+/** Closes here what was sent. */
+function settle(load: Load | undefined): void {
+  if (load?.sent === undefined) return;
+  load.sent.cancel();
+  load.sent.socket.destroy();
+  load.sent = undefined;
 }
 
 function findFreest(loads: ReadonlyMap<Worker, Load>): readonly [Worker, Load] | undefined {

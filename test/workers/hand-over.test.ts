@@ -7,7 +7,8 @@ import { FakeClock } from '../support/fake-clock.ts';
 
 function setUp(count: number) {
   const clock = new FakeClock();
-  const handOver = createHandOver(clock);
+  const stuck: number[] = [];
+  const handOver = createHandOver(clock, ({ number }) => stuck.push(number));
   const given: number[] = [];
   const create = (number: number): Worker => ({
     number,
@@ -24,7 +25,7 @@ function setUp(count: number) {
     handOver.give(0, socket);
     return socket;
   };
-  return { clock, handOver, given, workers, give };
+  return { clock, handOver, given, stuck, workers, give };
 }
 
 test('connections go to whoever has the fewest, in turn where all have as many', () => {
@@ -74,6 +75,22 @@ test('what a worker was sent is lost with it, what it was to be sent goes to oth
   );
 });
 
+test('a worker that doesn’t take what it was sent is told of after ten seconds', async () => {
+  const { clock, handOver, stuck, workers, give } = setUp(1);
+  const [one] = workers as [Worker];
+  handOver.add(one);
+  give();
+  await clock.advance(9_999);
+  handOver.onTaken(one);
+  give();
+  await clock.advance(9_999);
+  assert.deepEqual(stuck, []);
+  await clock.advance(1);
+  assert.deepEqual(stuck, [1]);
+  handOver.remove(one);
+  assert.equal(clock.pending, 0);
+});
+
 test('without any worker a connection waits for one, for ten seconds and not for ever', async () => {
   const { clock, handOver, given, workers, give } = setUp(1);
   const late = give();
@@ -84,6 +101,7 @@ test('without any worker a connection waits for one, for ten seconds and not for
   assert.ok(!early.destroyed);
   handOver.add(workers[0] as Worker);
   assert.deepEqual(given, [1]);
+  handOver.onTaken(workers[0] as Worker);
   assert.equal(clock.pending, 0);
 });
 
