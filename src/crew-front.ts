@@ -1,23 +1,21 @@
 import { fileURLToPath } from 'node:url';
-import { isDeepStrictEqual } from 'node:util';
 import { listSecretVariables, toChildEnvironment } from './auth/credentials/child-environment.ts';
 import type { TokenSource } from './auth/token-source.ts';
 import { isProxyError, type ProxyError } from './errors.ts';
 import type { Front, FrontParts, OpenFront } from './front.ts';
 import type { MetricFamily } from './observe/instruments.ts';
 import type { Fill } from './observe/state.ts';
-import { readAllTls } from './relay/client/listen.ts';
 import type { RateLimit } from './relay/rate-limit.ts';
 import { requestIdPrefix } from './relay/request-id.ts';
 import type { LoadedSite } from './site-loader.ts';
-import { listTrusted } from './trust.ts';
+import { findChangedCertificates, type Order, prepareOrder } from './site-order.ts';
 import { createCrew, type Worker, type WorkerEvent } from './workers/crew.ts';
 import { createHandOver } from './workers/hand-over.ts';
 import { createLedger } from './workers/ledger.ts';
-import type { LogSettings, Report, SiteOrder, SourceOrder } from './workers/protocol.ts';
+import type { LogSettings, Report } from './workers/protocol.ts';
 import { openReception } from './workers/reception.ts';
 import { spawnWorker } from './workers/spawn.ts';
-import { createTokenDesk, type TokenDesk } from './workers/token-desk.ts';
+import { createTokenDesk } from './workers/token-desk.ts';
 
 export interface CrewFrontOptions {
   /** How many workers. */
@@ -54,9 +52,6 @@ export function createCrewFront(options: CrewFrontOptions): OpenFront {
   return (parts) => openCrewFront(options, parts);
 }
 
-/** Makes the order for a site, with the tokens of the moment. What it is made of can be seen nowhere else. */
-type MakeOrder = () => SiteOrder;
-
 async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Promise<Front> {
   const { count, env, log, onWorker, random = Math.random } = options;
   const { loaded, inForce, clock, signIns, isDraining } = parts;
@@ -67,9 +62,10 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
   });
   const reports = new Map<Worker, Report>();
   const processes = new Map<Worker, readonly MetricFamily[]>();
-  let order = await prepareOrder(loaded, desk);
+  let orderCount = 1;
+  let order = await prepareOrder(orderCount, loaded, desk);
   /** What each worker goes by. */
-  const orders = new WeakMap<Worker, MakeOrder>();
+  const orders = new WeakMap<Worker, Order>();
   let starts = 0;
   const reception = await openReception(loaded.config.listen, handOver.give);
   // While workers start there is time for it.
@@ -79,8 +75,8 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
   const catchUp = async (worker: Worker): Promise<void> => {
     while (orders.get(worker) !== order) {
       const next = order;
-      await worker.link.ask('prepare', next(), PREPARE_MS);
-      await worker.link.ask('apply', undefined, PREPARE_MS);
+      await worker.link.ask('prepare', { number: next.number, site: next.make() }, PREPARE_MS);
+      await worker.link.ask('apply', next.number, PREPARE_MS);
       orders.set(worker, next);
     }
   };
@@ -96,7 +92,7 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
         isCounting: loaded.config.admin !== undefined,
         env: findProxyVariables(env),
         log,
-        site: first(),
+        site: first.make(),
       },
       START_MS,
     );
@@ -128,8 +124,11 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
     onUp(worker) {
       // What came while it was starting it has not heard.
       tellTokens([worker], desk.numbers());
-      if (orders.get(worker) === order) handOver.add(worker);
-      else catchUp(worker).then(() => handOver.add(worker), worker.kill);
+      const add = (): void => {
+        if (crew.running().includes(worker)) handOver.add(worker);
+      };
+      if (orders.get(worker) === order) add();
+      else catchUp(worker).then(add, worker.kill);
     },
     onGone(worker) {
       handOver.remove(worker);
@@ -181,11 +180,12 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
     },
     async prepare(next) {
       const before = order;
-      const nextOrder = await prepareOrder(next, desk);
+      orderCount += 1;
+      const nextOrder = await prepareOrder(orderCount, next, desk);
       const ready = crew.running();
-      const answers = await Promise.all(ready.map((worker) => prepareOne(worker, nextOrder())));
+      const answers = await Promise.all(ready.map((worker) => prepareOne(worker, nextOrder)));
       const drop = (): void => {
-        for (const { link } of crew.running()) link.tell('drop', undefined);
+        for (const { link } of ready) link.tell('drop', nextOrder.number);
         desk.keepOnly(findSources(inForce()));
       };
       const refusal = answers.find((answer) => answer !== undefined);
@@ -194,12 +194,12 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
         throw refusal;
       }
       return {
-        certFiles: findChangedCertificates(next, before(), nextOrder()),
+        certFiles: findChangedCertificates(next, before, nextOrder),
         async apply() {
           order = nextOrder;
           const applyTo = async (worker: Worker): Promise<void> => {
             if (!ready.includes(worker)) return catchUp(worker);
-            await worker.link.ask('apply', undefined, PREPARE_MS);
+            await worker.link.ask('apply', nextOrder.number, PREPARE_MS);
             orders.set(worker, nextOrder);
           };
           await Promise.all(crew.running().map((worker) => applyTo(worker).catch(worker.kill)));
@@ -221,42 +221,14 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
 }
 
 /** What the worker refuses; undefined for one that is ready, and for one that has ended, or is ended as it doesn't answer. */
-async function prepareOne(worker: Worker, site: SiteOrder): Promise<ProxyError | undefined> {
+async function prepareOne(worker: Worker, { number, make }: Order): Promise<ProxyError | undefined> {
   try {
-    await worker.link.ask('prepare', site, PREPARE_MS);
+    await worker.link.ask('prepare', { number, site: make() }, PREPARE_MS);
   } catch (error) {
     if (isProxyError(error) && error.code === 'config_invalid') return error;
     worker.kill();
   }
   return undefined;
-}
-
-/** @throws ProxyError `config_invalid` for certificates that can't be used */
-async function prepareOrder({ config, routes, site }: LoadedSite, desk: TokenDesk): Promise<MakeOrder> {
-  const { listen, gate, limits, log } = config;
-  const materials = await readAllTls(listen);
-  const certificates = listTrusted();
-  const sources = routes.map(({ tokens }) => tokens && { source: desk.numberOf(tokens), tokens });
-  return () => ({
-    config: { listen, gate, limits, log, routes: config.routes },
-    routes: routes.map(({ origin, spareHeader }, index) => ({
-      origin,
-      spareHeader,
-      source: toSourceOrder(sources[index], desk),
-    })),
-    secrets: site.listeners.map(({ clientSecret }) => clientSecret?.toKeys()),
-    materials,
-    certificates,
-  });
-}
-
-function toSourceOrder(
-  known: { readonly source: number; readonly tokens: TokenSource } | undefined,
-  desk: TokenDesk,
-): SourceOrder | undefined {
-  if (known === undefined) return undefined;
-  const { source, tokens } = known;
-  return { source, request: tokens.request, snapshot: desk.snapshot(source) };
 }
 
 function findSources({ routes }: LoadedSite): ReadonlySet<TokenSource> {
@@ -265,17 +237,6 @@ function findSources({ routes }: LoadedSite): ReadonlySet<TokenSource> {
 
 function findRate({ site }: LoadedSite, name: string): RateLimit | undefined {
   return site.routeList.find((route) => route.name === name)?.rate;
-}
-
-function findChangedCertificates(
-  { config: { listen } }: LoadedSite,
-  before: SiteOrder,
-  next: SiteOrder,
-): readonly string[] {
-  return listen.flatMap(({ tls }, index) => {
-    const isSame = isDeepStrictEqual(before.materials[index], next.materials[index]);
-    return tls === undefined || isSame ? [] : [tls.certFile];
-  });
 }
 
 /** What a worker's process starts with: Node's own settings, and no secret of ours. */

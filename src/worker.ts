@@ -34,8 +34,8 @@ interface Parts {
   readonly attendant: Attendant;
   readonly load: Load;
   inForce: Prepared;
-  /** Not in force yet. */
-  prepared: Prepared | undefined;
+  /** Not in force yet, by number. */
+  readonly prepared: Map<number, Prepared>;
 }
 
 /**
@@ -57,28 +57,33 @@ export function runWorker(port: Port, clock: Clock = systemClock): () => void {
         const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
         parts = await createParts(order, { link, clock, sourceOf, isDraining: () => isDraining, site });
       },
-      prepare(order) {
-        const { compiler } = started();
+      prepare({ number, site: order }) {
+        const { compiler, prepared } = started();
         const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
-        started().prepared = { order, site: compile(compiler, order, sourceOf) };
+        prepared.set(number, { order, site: compile(compiler, order, sourceOf) });
       },
-      apply() {
+      apply(number) {
         const now = started();
         const { prepared, inForce: before, attendant, load, count, compiler } = now;
-        if (prepared === undefined) return;
-        const { materials, config } = prepared.order;
+        const next = prepared.get(number);
+        if (next === undefined) throw new ProxyError('internal', 'The worker has no such configuration.');
+        prepared.delete(number);
+        const { materials, config } = next.order;
         attendant.change(materials, share(config.limits.connections, count));
         load.setLimit(share(config.limits.requests, count));
-        now.inForce = prepared;
-        now.prepared = undefined;
-        compiler.keepOnly(prepared.site);
+        now.inForce = next;
+        compiler.keepOnly(next.site);
         // What is in flight may still ask for a token of the site before.
-        forgetSources(sources, [before.order, prepared.order]);
+        const known = [before, next, ...prepared.values()];
+        forgetSources(
+          sources,
+          known.map(({ order }) => order),
+        );
       },
-      drop() {
-        const now = started();
-        now.prepared = undefined;
-        now.compiler.keepOnly(now.inForce.site);
+      drop(number) {
+        const { prepared, compiler, inForce } = started();
+        prepared.delete(number);
+        compiler.keepOnly(inForce.site);
       },
       token: ({ source, snapshot }) => sources.get(source)?.take(snapshot),
       connection(listener, socket) {
@@ -156,7 +161,7 @@ async function createParts(
     maxConnections: share(limits.connections, count),
     leaveOpenSockets: () => openSockets.leaveAll(),
   });
-  return { count, log, tally, compiler, attendant, load, inForce, prepared: undefined };
+  return { count, log, tally, compiler, attendant, load, inForce, prepared: new Map() };
 }
 
 /** One worker's part of what the machine may take: connections are spread evenly, so all together take what was configured. */

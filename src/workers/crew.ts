@@ -81,9 +81,30 @@ export function createCrew(options: CrewOptions): Crew {
   let startError: ProxyError | undefined;
   let restartCount = 0;
 
+  const planRestart = (place: Place): number => {
+    const restartMs = place.restarts.onEnd();
+    place.cancelRestart = clock.schedule(restartMs, () => {
+      restartCount += 1;
+      // How it ends is told by event, and then it is started once more.
+      open(place).catch(() => {});
+    });
+    return restartMs;
+  };
+  /** A machine that has no room for a process may have it later. */
+  const spawnFor = (place: Place): WorkerProcess => {
+    try {
+      return spawn();
+    } catch (error) {
+      if (isStarted) {
+        onEvent({ type: 'failed', worker: place.number, pid: undefined, error });
+        planRestart(place);
+      }
+      throw error;
+    }
+  };
   /** Resolves once it takes requests; rejects when it can't, and then it has been ended. */
   const open = async (place: Place): Promise<void> => {
-    const child = spawn();
+    const child = spawnFor(place);
     place.process = child;
     const link = createLink<ToPrimary, ToWorker>(
       child.port,
@@ -115,14 +136,8 @@ export function createCrew(options: CrewOptions): Crew {
     onGone(worker);
     if (!isStarted) startError ??= toStartError(worker.number, end);
     else if (!isRetired) {
-      const restartMs = place.restarts.onEnd();
       const { number, pid } = worker;
-      place.cancelRestart = clock.schedule(restartMs, () => {
-        restartCount += 1;
-        // How it ends is told by event, and then it is started once more.
-        open(place).catch(() => {});
-      });
-      onEvent({ type: 'ended', worker: number, pid, ...end, restartMs });
+      onEvent({ type: 'ended', worker: number, pid, ...end, restartMs: planRestart(place) });
     }
     return end;
   };

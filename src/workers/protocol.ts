@@ -13,11 +13,11 @@ export type ToWorker = {
   /** First of all; answered once it takes requests. */
   readonly start: (order: StartOrder) => void;
   /** Makes a site ready; answered once `apply` can't fail. */
-  readonly prepare: (order: SiteOrder) => void;
-  /** Puts in force what was prepared last; answered once it is. */
-  readonly apply: () => void;
-  /** Forgets what was prepared last. */
-  readonly drop: () => void;
+  readonly prepare: (order: { readonly number: number; readonly site: SiteOrder }) => void;
+  /** Puts in force what was prepared under this number; answered once it is. */
+  readonly apply: (number: number) => void;
+  /** Forgets it. */
+  readonly drop: (number: number) => void;
   readonly token: (news: TokenNews) => void;
   /** A connection that came to one of the configured listeners goes with it. */
   readonly connection: (listener: number) => void;

@@ -17,7 +17,10 @@ function setUp(count: number, begin: (worker: Worker, start: number) => Promise<
   const events: WorkerEvent[] = [];
   const up: Worker[] = [];
   const gone: Worker[] = [];
+  let refusals = 0;
   const spawn = (): WorkerProcess => {
+    refusals -= 1;
+    if (refusals >= 0) throw new Error('spawn EAGAIN');
     const { promise: ended, resolve } = Promise.withResolvers<ProcessEnd>();
     const child: FakeProcess = {
       pid: 100 + processes.length,
@@ -54,7 +57,11 @@ function setUp(count: number, begin: (worker: Worker, start: number) => Promise<
     onGone: (worker) => gone.push(worker),
     onEvent: (event) => events.push(event),
   });
-  return { clock, crew, processes, events, up, gone };
+  /** So many of the next processes can't be started. */
+  const refuse = (count: number): void => {
+    refusals = count;
+  };
+  return { clock, crew, processes, events, up, gone, refuse };
 }
 
 test('a crew is up once all of it is', async (t) => {
@@ -150,6 +157,23 @@ test('one that can’t begin again is ended, and tried again', async (t) => {
   assert.deepEqual(
     events.map(({ type }) => type),
     ['up', 'ended', 'failed', 'ended', 'up'],
+  );
+});
+
+test('where there is no room for a process, it is tried again', async (t) => {
+  const { clock, crew, processes, events, refuse } = setUp(1);
+  t.after(() => crew.close());
+  await crew.start();
+  refuse(2);
+  processes[0]?.end();
+  await settle();
+  await clock.advance(150 + 300);
+  assert.equal(crew.running().length, 0);
+  await clock.advance(600);
+  assert.equal(crew.running().length, 1);
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['up', 'ended', 'failed', 'failed', 'up'],
   );
 });
 
