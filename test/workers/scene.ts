@@ -33,13 +33,18 @@ export async function seeUp(cli: RunningCli, count: number): Promise<void> {
 }
 
 /** Whether a process runs: one that nobody has buried yet doesn't. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return process.platform !== 'linux' || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
   }
+}
+
+/** Resolves once none of them is there any more: a process closes its files a moment before it is gone. */
+export async function gone(pids: readonly number[]): Promise<void> {
+  while (pids.some(isAlive)) await new Promise((resolve) => setImmediate(resolve));
 }
 
 export interface Answered {

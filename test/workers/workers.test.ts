@@ -14,7 +14,7 @@ import { scrape } from '../support/exposition.ts';
 import { openWebSocket, SWITCHED } from '../support/handshakes.ts';
 import { readUntil, startRawUpstream, startUpstream } from '../support/sockets.ts';
 import { createFolder, type ReadyLine, type Stack, send, startStack } from '../support/stack.ts';
-import { type Answered, askOnce, findPids, isAlive, keepAsking, readLog, seeUp } from './scene.ts';
+import { type Answered, askOnce, findPids, gone, keepAsking, readLog, seeUp } from './scene.ts';
 
 const skip = process.platform === 'win32' ? 'Windows has no signals' : false;
 
@@ -164,7 +164,7 @@ test('requests under way finish, and the exit code is that of one process', { sk
   go.resolve();
   assert.deepEqual(await reply, { status: 200, text: 'whole' });
   assert.equal((await cli.ended).code, 143);
-  assert.deepEqual(pids.filter(isAlive), []);
+  await gone(pids);
 });
 
 test('a second signal ends everything at once', { skip }, async (t) => {
@@ -185,7 +185,7 @@ test('a second signal ends everything at once', { skip }, async (t) => {
   // Also the end of what the workers write.
   assert.equal((await cli.ended).code, 143);
   await failed;
-  assert.deepEqual(pids.filter(isAlive), []);
+  await gone(pids);
 });
 
 test('workers whose primary is killed end by themselves', { skip }, async (t) => {
@@ -195,7 +195,7 @@ test('workers whose primary is killed end by themselves', { skip }, async (t) =>
   // `ended` waits for everybody who could still write there.
   assert.equal((await cli.ended).code, null);
   assert.equal(pids.length, 2);
-  assert.deepEqual(pids.filter(isAlive), []);
+  await gone(pids);
 });
 
 test('a WebSocket is told of the end, whichever worker has it', { skip }, async (t) => {
