@@ -57,8 +57,12 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
   const { loaded, inForce, clock, signIns, isDraining } = parts;
   const desk = createTokenDesk(clock);
   const ledger = createLedger();
-  const handOver = createHandOver(clock, (worker) => {
-    worker.link.ask('report', false, STUCK_MS).catch(worker.kill);
+  const handOver = createHandOver({
+    clock,
+    most: () => inForce().config.limits.connections,
+    onStuck(worker) {
+      worker.link.ask('report', false, STUCK_MS).catch(worker.kill);
+    },
   });
   const reports = new Map<Worker, Report>();
   const processes = new Map<Worker, readonly MetricFamily[]>();

@@ -35,21 +35,27 @@ interface Waiting extends Connection {
   readonly cancel: CancelTimer;
 }
 
-/** While all workers are being started again, so many connections wait, for so long. */
-const MOST_WAITING = 1_024;
+/** While all workers are being started again connections wait, for so long. */
 const LONGEST_WAIT_MS = 10_000;
 
 /** A worker that is at work takes a connection at once. */
 const TAKE_MS = 10_000;
 
-/** @param onStuck told of a worker that doesn't take what it was sent */
-export function createHandOver(clock: Clock, onStuck: (worker: Worker) => void): HandOver {
+export interface HandOverOptions {
+  readonly clock: Clock;
+  /** As many connections may be here, not taken by any worker yet; what comes on top is closed. */
+  readonly most: () => number;
+  /** Told of a worker that doesn't take what it was sent. */
+  readonly onStuck: (worker: Worker) => void;
+}
+
+export function createHandOver({ clock, most, onStuck }: HandOverOptions): HandOver {
   const loads = new Map<Worker, Load>();
   const waiting = new Set<Waiting>();
   let isClosed = false;
 
   const wait = (listener: number, socket: Socket): void => {
-    if (isClosed || waiting.size >= MOST_WAITING) {
+    if (isClosed) {
       socket.destroy();
       return;
     }
@@ -91,7 +97,10 @@ export function createHandOver(clock: Clock, onStuck: (worker: Worker) => void):
   return {
     give(listener, socket) {
       socket.on('error', () => {});
-      give(listener, socket);
+      let here = waiting.size;
+      for (const { queue } of loads.values()) here += queue.length;
+      if (here < most()) give(listener, socket);
+      else socket.destroy();
     },
     add(worker) {
       loads.set(worker, { sent: undefined, queue: [], open: 0 });

@@ -8,7 +8,11 @@ import { FakeClock } from '../support/fake-clock.ts';
 function setUp(count: number) {
   const clock = new FakeClock();
   const stuck: number[] = [];
-  const handOver = createHandOver(clock, ({ number }) => stuck.push(number));
+  const handOver = createHandOver({
+    clock,
+    most: () => 100,
+    onStuck: ({ number }) => stuck.push(number),
+  });
   const given: number[] = [];
   const create = (number: number): Worker => ({
     number,
@@ -105,11 +109,16 @@ test('without any worker a connection waits for one, for ten seconds and not for
   assert.equal(clock.pending, 0);
 });
 
-test('so many wait and no more; at the end none', () => {
-  const { handOver, give } = setUp(0);
-  const sockets = Array.from({ length: 1_025 }, give);
-  assert.deepEqual([sockets[1_023]?.destroyed, sockets[1_024]?.destroyed], [false, true]);
+test('so many are here at once and no more, whether they wait for a worker or in its queue; at the end none', () => {
+  const { handOver, workers, give } = setUp(1);
+  const waiting = Array.from({ length: 101 }, give);
+  assert.deepEqual([waiting[99]?.destroyed, waiting[100]?.destroyed], [false, true]);
+  handOver.add(workers[0] as Worker);
+  // One is on its way, and no longer among them.
+  const queued = [give(), give()];
+  assert.deepEqual([queued[0]?.destroyed, queued[1]?.destroyed], [false, true]);
+  handOver.remove(workers[0] as Worker);
   handOver.close();
-  assert.ok(sockets.every(({ destroyed }) => destroyed));
+  assert.ok([...waiting, ...queued].every(({ destroyed }) => destroyed));
   assert.ok(give().destroyed);
 });
