@@ -15,8 +15,7 @@ export interface Port {
 }
 
 /** What can be asked of a process, by name. */
-// biome-ignore lint/suspicious/noExplicitAny: each call has an argument of its own
-export type Calls = Readonly<Record<string, (argument: any) => unknown>>;
+export type Calls = Readonly<Record<string, (argument: never) => unknown>>;
 
 type Argument<C extends Calls, N extends keyof C> = Parameters<C[N]>[0];
 type Answer<C extends Calls, N extends keyof C> = Awaited<ReturnType<C[N]>>;

@@ -20,8 +20,9 @@ export function readLog({ output }: RunningCli): readonly LogLine[] {
     .map((line) => JSON.parse(line) as LogLine);
 }
 
-/** The process of each worker that came up last, by its number. */
-export function findPids(cli: RunningCli): ReadonlyMap<number, number> {
+/** The process of each of two workers that came up last, by its number. The log may come later than the word that all is ready. */
+export async function findPids(cli: RunningCli): Promise<ReadonlyMap<number, number>> {
+  await seeUp(cli, 2);
   const up = readLog(cli).filter(({ msg }) => /^Worker \d+ is up/.test(msg));
   return new Map(up.map(({ worker = 0, pid = 0 }) => [worker, pid]));
 }
