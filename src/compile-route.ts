@@ -10,7 +10,12 @@ import type { UpgradeCarrier } from './relay/upstream/upgrade.ts';
  * @param rate what was counted of its rate so far; a new count if left out
  */
 export function compileRoute(
-  { config, origin, spareHeader, tokens }: AssembledRoute,
+  {
+    config,
+    origin,
+    spareHeader,
+    tokens,
+  }: Pick<AssembledRoute, 'config' | 'origin' | 'spareHeader' | 'tokens'>,
   transport: Transport,
   upgrades: UpgradeCarrier,
   rate: RateLimit | undefined = config.limits.rate && createRateLimit(config.limits.rate),

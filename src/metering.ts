@@ -3,7 +3,7 @@ import type { TokenRequest, TokenStatus } from './auth/token-source.ts';
 import type { Observer } from './observe/events.ts';
 import { type Exposition, writeMetrics } from './observe/metrics.ts';
 import { joinObservers } from './observe/observers.ts';
-import { type Fill, toStateFamilies, type UpstreamState } from './observe/state.ts';
+import { type CrewState, type Fill, toStateFamilies, type UpstreamState } from './observe/state.ts';
 import { createTally } from './observe/tally.ts';
 import { readVersion } from './version.ts';
 
@@ -21,6 +21,7 @@ export interface MeteredState {
   readonly connections: Fill;
   readonly routes: readonly { readonly name: string; status(): TokenStatus | undefined }[];
   readonly upstreams: readonly UpstreamState[];
+  readonly crew: CrewState | undefined;
 }
 
 export interface MeteringOptions {
@@ -43,28 +44,28 @@ export function createMetering({ isOff, observer, onToken }: MeteringOptions): M
       }
       onToken?.(event);
     },
-    write({ requests, connections, routes, upstreams }) {
+    write({ requests, connections, routes, upstreams, crew }) {
       tally.expect(routes.map(({ name }) => name));
-      return writeMetrics([
-        [
-          ...tally.families(),
-          ...toStateFamilies({
-            version: readVersion(),
-            requests,
-            connections,
-            routes: routes.map(({ name, status }) => {
-              const token = status();
-              const tokenRemainingMs = token?.remainingMs;
-              return {
-                name,
-                isReady: token === undefined || tokenRemainingMs !== undefined,
-                tokenRemainingMs,
-              };
-            }),
-            upstreams,
+      const own = [
+        ...tally.families(),
+        ...toStateFamilies({
+          version: readVersion(),
+          requests,
+          connections,
+          routes: routes.map(({ name, status }) => {
+            const token = status();
+            const tokenRemainingMs = token?.remainingMs;
+            return {
+              name,
+              isReady: token === undefined || tokenRemainingMs !== undefined,
+              tokenRemainingMs,
+            };
           }),
-        ],
-      ]);
+          upstreams,
+          crew,
+        }),
+      ];
+      return writeMetrics([own, ...(crew?.counted ?? [])], crew?.processes);
     },
   };
 }

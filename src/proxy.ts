@@ -8,14 +8,13 @@ import { isUnixAddress, toListenerUrl } from './config/address.ts';
 import type { Config, ConfigWarning } from './config/config.ts';
 import { describeChanges, refuseRestart } from './config-changes.ts';
 import { ProxyError } from './errors.ts';
+import { type Front, type FrontChange, type OpenFront, openFront } from './front.ts';
 import { createGate, type Gate } from './gate/gate.ts';
 import { createSignIns } from './gate/sign-ins.ts';
 import { refuseAdminRoutes, refuseLoops } from './loops.ts';
 import { createMetering } from './metering.ts';
 import type { Observer } from './observe/events.ts';
-import { type Listener, listen } from './relay/client/listen.ts';
-import type { ExchangeContext } from './relay/exchange.ts';
-import { createLoad, type Load } from './relay/load.ts';
+import type { ListenerAddress } from './relay/client/listen.ts';
 import { createOpenSockets } from './relay/upstream/open-sockets.ts';
 import { type RouteSummary, summarize } from './route-summary.ts';
 import { makeSignInLink } from './sign-in-link.ts';
@@ -91,16 +90,25 @@ const DRAIN_MS = 10_000;
  * comes before its route's token waits for it.
  * @throws ProxyError `address_in_use`, `address_unavailable`, `config_invalid`
  */
-export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
+export function createProxy(options: ProxyOptions): Promise<RunningProxy> {
+  return createProxyWith(openFront, options);
+}
+
+/** The same with other processes to take the requests, if need be. */
+export async function createProxyWith(open: OpenFront, options: ProxyOptions): Promise<RunningProxy> {
   const { config, clock = systemClock, env = process.env } = options;
   const { observer, onToken } = options;
   const metering = createMetering({ isOff: config.admin === undefined, observer, onToken });
   const openSockets = createOpenSockets();
+  let front: Front | undefined;
   const loader = createSiteLoader({
     clock,
     env,
     openSockets,
-    onToken: metering.onToken,
+    onToken(event) {
+      metering.onToken(event);
+      front?.onToken?.(event);
+    },
     onUpstream: metering.observer?.onUpstream,
   });
   const loaded = await loader.load(config).catch(async (error: unknown) => {
@@ -108,45 +116,42 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     throw error;
   });
   const state: State = { loaded, gate: toAdminGate(config), isStarted: false, isDraining: false };
-  const load = createLoad(config.limits.requests);
-  const context: ExchangeContext = {
-    site: () => state.loaded.site,
+  front = await open({
+    loaded,
+    inForce: () => state.loaded,
+    clock,
     observer: metering.observer,
-    load,
     signIns: createSignIns(clock.now().wallMs),
+    openSockets,
+    transports: () => loader.transports(),
     isDraining: () => state.isDraining,
-    monotonicMs: () => performance.now(),
-    wallMs: () => clock.now().wallMs,
-  };
-  const { connections: maxConnections } = config.limits;
-  const listener = await listen(config.listen, {
-    context,
-    maxConnections,
-    leaveOpenSockets: () => openSockets.leaveAll(),
   }).catch(async (error: unknown) => {
     await loader.close();
     throw error;
   });
-  const urls = toUrls(listener.addresses);
+  const { addresses, fills, upstreams, look, crew, onEnding } = front;
+  const urls = toUrls(addresses);
   // Over a Unix socket every client names some host, and this one is let in.
   const url = urls.find((candidate) => !candidate.startsWith('unix:')) ?? 'http://localhost';
   const sources: StateSources = {
     config: () => state.loaded.config,
     routes: () => state.loaded.routes.map((route) => ({ ...summarize(route, url), origin: route.origin })),
-    upstreams: () => loader.transports().map((transport) => transport.state()),
-    fills: () => ({ requests: load, connections: listener.connections }),
+    upstreams,
+    fills,
+    ...(look && { look }),
+    ...(crew && { crew }),
     isDraining: () => state.isDraining,
     isStarted: () => state.isStarted,
   };
 
   let admin: AdminServer | undefined;
   try {
-    refuseLoops(loaded.routes, listener.addresses);
+    refuseLoops(loaded.routes, addresses);
     admin = await startAdmin(options, state, createStateEndpoints(sources, metering, clock));
     if (admin !== undefined) refuseAdminRoutes(loaded.routes, admin.port);
   } catch (error) {
     await admin?.close();
-    await listener.close(0);
+    await front.close(0);
     await loader.close();
     throw error;
   }
@@ -154,19 +159,20 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     state.isStarted = true;
   });
   const { observer: told } = metering;
-  const reload = createReload({ state, loader, listener, load, adminPort: admin?.port, observer: told });
+  const reload = createReload({ state, loader, front, adminPort: admin?.port, observer: told });
   let closing: Promise<void> | undefined;
   const close = async (deadlineMs: number, delayMs: number): Promise<void> => {
     state.isDraining = true;
+    onEnding?.();
     if (delayMs > 0) await clock.wait(delayMs);
-    await listener.close(deadlineMs);
+    await front.close(deadlineMs);
     await admin?.close();
     await loader.close();
   };
   return {
     url,
     urls,
-    addresses: listener.addresses.map(({ address, isTls }) => toListenerUrl(address, isTls)),
+    addresses: addresses.map(({ address, isTls }) => toListenerUrl(address, isTls)),
     adminUrl: admin?.url,
     get routes() {
       return state.loaded.routes.map((route) => summarize(route, url));
@@ -176,7 +182,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     },
     ready,
     askUpstreams: (timeoutMs) => askUpstreams(state.loaded.site.routeList, { clock, timeoutMs }),
-    signInLink: () => findSignInLink(listener, state.loaded, clock.now().wallMs),
+    signInLink: () => findSignInLink(addresses, state.loaded, clock.now().wallMs),
     reload,
     close(deadlineMs = DRAIN_MS, delayMs = 0) {
       closing ??= close(deadlineMs, delayMs);
@@ -199,8 +205,7 @@ interface State {
 interface ReloadParts {
   readonly state: State;
   readonly loader: SiteLoader;
-  readonly listener: Listener;
-  readonly load: Load;
+  readonly front: Front;
   readonly adminPort: number | undefined;
   /** Told how each one ended. */
   readonly observer: Required<Observer> | undefined;
@@ -220,24 +225,26 @@ function createReload(parts: ReloadParts): RunningProxy['reload'] {
 }
 
 async function replace(parts: ReloadParts, config: Config): Promise<readonly string[]> {
-  const { state, loader, listener, load, adminPort } = parts;
+  const { state, loader, front, adminPort } = parts;
   const before = state.loaded;
   refuseWhenStopping(state);
   refuseRestart(before.config, config);
+  let change: FrontChange | undefined;
   try {
-    const change = await listener.prepare(config.listen, config.limits.connections);
     const loaded = await loader.load(config);
-    refuseLoops(loaded.routes, listener.addresses);
+    refuseLoops(loaded.routes, front.addresses);
     if (adminPort !== undefined) refuseAdminRoutes(loaded.routes, adminPort);
+    change = await front.prepare(loaded);
     await loaded.mintAll();
     refuseWhenStopping(state);
     // From here on nothing can fail, and nothing waits: to every request it is one or the other.
-    change.apply();
-    load.setLimit(config.limits.requests);
+    const applied = change.apply();
     state.loaded = loaded;
     state.gate = toAdminGate(config);
+    await applied;
     return describeChanges(before, loaded, change.certFiles);
   } finally {
+    if (state.loaded === before) change?.drop();
     loader.keepOnly(state.loaded);
   }
 }
@@ -247,7 +254,11 @@ function refuseWhenStopping({ isDraining }: State): void {
     throw new ProxyError('shutting_down', 'Nothing is reloaded any more: the proxy is stopping.');
 }
 
-function findSignInLink({ addresses }: Listener, { site }: LoadedSite, nowMs: number): string | undefined {
+function findSignInLink(
+  addresses: readonly ListenerAddress[],
+  { site }: LoadedSite,
+  nowMs: number,
+): string | undefined {
   for (const [index, { clientSecret: secret }] of site.listeners.entries()) {
     const place = addresses.find(({ position }) => position === index);
     if (secret === undefined || place === undefined || isUnixAddress(place.address)) continue;
@@ -258,7 +269,7 @@ function findSignInLink({ addresses }: Listener, { site }: LoadedSite, nowMs: nu
 }
 
 /** Where clients reach each listener, by the name it was configured with and the port it got. */
-function toUrls(bound: Listener['addresses']): readonly string[] {
+function toUrls(bound: readonly ListenerAddress[]): readonly string[] {
   const urls = bound.map(({ address, isTls, configured }) => {
     if (isUnixAddress(address) || isUnixAddress(configured.address)) return toListenerUrl(address, isTls);
     return toListenerUrl({ host: configured.address.host, port: address.port }, isTls);

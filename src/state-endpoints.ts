@@ -6,7 +6,7 @@ import type { TokenStatus } from './auth/token-source.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
 import type { Metering } from './metering.ts';
-import type { Fill, UpstreamState } from './observe/state.ts';
+import type { CrewState, Fill, UpstreamState } from './observe/state.ts';
 
 /** What the admin port tells of; each is asked for anew, as a reload changes it. */
 export interface StateSources {
@@ -20,6 +20,10 @@ export interface StateSources {
   }[];
   upstreams(): readonly UpstreamState[];
   fills(): Readonly<Record<'requests' | 'connections', Fill>>;
+  /** How the processes are that take requests; left out: it is this one. */
+  readonly crew?: () => CrewState;
+  /** Brings all that up to date, within a moment; true: with what has been counted. Never rejects. Left out: it is. */
+  readonly look?: (isFull: boolean) => Promise<void>;
   isDraining(): boolean;
   /** Whether every route has its first token, or was refused one. */
   isStarted(): boolean;
@@ -31,7 +35,7 @@ export function createStateEndpoints(
   metering: Metering,
   clock: Clock,
 ): readonly Endpoint[] {
-  const { upstreams, routes, fills } = sources;
+  const { upstreams, routes, fills, crew, look } = sources;
   const isBreakerOpen = (origin: string): boolean =>
     upstreams().some((upstream) => upstream.origin === origin && upstream.isBreakerOpen);
   return [
@@ -41,7 +45,10 @@ export function createStateEndpoints(
       startedAtMs: clock.now().wallMs,
       wallMs: () => clock.now().wallMs,
     }),
-    createMetricsEndpoint(() => metering.write({ ...fills(), routes: routes(), upstreams: upstreams() })),
+    createMetricsEndpoint(async () => {
+      await look?.(true);
+      return metering.write({ ...fills(), routes: routes(), upstreams: upstreams(), crew: crew?.() });
+    }),
     createConfigEndpoint(sources.config),
   ];
 }

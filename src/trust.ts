@@ -20,7 +20,17 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE----
  * @throws ProxyError `config_invalid` when the file can't be read, has no certificate, or one that can't be parsed
  */
 export async function trustCertificates(pemFile: string): Promise<void> {
-  const certificates = parseCertificates(await readText(pemFile), pemFile).filter((one) => !added.has(one));
+  trustMore(parseCertificates(await readText(pemFile), pemFile));
+}
+
+/** The certificates, in PEM, that are trusted besides Node's own. */
+export function listTrusted(): readonly string[] {
+  return [...added];
+}
+
+/** The same for certificates that another process has read. */
+export function trustMore(wanted: readonly string[]): void {
+  const certificates = wanted.filter((one) => !added.has(one));
   if (certificates.length === 0) return;
   for (const certificate of certificates) added.add(certificate);
   setDefaultCACertificates([...findTrusted(), ...certificates]);

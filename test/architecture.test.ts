@@ -55,12 +55,13 @@ const MAY_IMPORT: Readonly<
   check: { code: ['ground', 'routing', 'auth', 'relay'], types: [] },
   discovery: { code: ['ground', 'auth', 'relay'], types: [] },
   export: { code: ['ground'], types: ['config'] },
+  workers: { code: ['ground', 'auth', 'relay'], types: ['config', 'gate', 'observe'] },
   admin: { code: ['ground', 'relay', 'observe'], types: ['auth', 'config', 'gate'] },
   commands: {
     code: ['ground', 'config', 'auth', 'observe', 'emulator', 'check', 'discovery', 'export', 'top'],
-    types: [],
+    types: ['workers'],
   },
-  'command-line': { code: ['ground', 'config', 'observe', 'commands', 'top'], types: [] },
+  'command-line': { code: ['ground', 'config', 'observe', 'commands', 'workers', 'top'], types: [] },
 };
 
 test('rooms import only from the rooms below them', () => {
@@ -99,7 +100,11 @@ test('each third-party package is imported by exactly one file', () => {
 
 test('only the command line ends the process', () => {
   const callers = FILES.filter((file) => readFileSync(join(ROOT, file), 'utf8').includes('process.exit('));
-  assert.deepEqual(callers, ['src/command-line/main.ts']);
+  assert.deepEqual(callers.sort(), [
+    'src/command-line/guard.ts',
+    'src/command-line/main.ts',
+    'src/command-line/worker.ts',
+  ]);
 });
 
 test('the Node versions taken at run time are those of engines', () => {

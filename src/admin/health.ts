@@ -1,6 +1,6 @@
 import type { TokenStatus } from '../auth/token-source.ts';
-import type { Fill } from '../observe/state.ts';
-import { type Endpoint, toJsonAnswer } from './endpoint.ts';
+import type { CrewState, Fill } from '../observe/state.ts';
+import { type AdminAnswer, type Endpoint, toJsonAnswer } from './endpoint.ts';
 
 /** What the admin port tells of a route. */
 export interface AdminRoute {
@@ -19,6 +19,10 @@ export interface HealthOptions {
   isStarted(): boolean;
   /** What may only be so many at once, by name. */
   fills(): Readonly<Record<'requests' | 'connections', Fill>>;
+  /** How the processes are that take requests; left out: it is this one. */
+  readonly crew?: () => Pick<CrewState, 'count' | 'running'>;
+  /** Brings all that up to date, within a moment; true: with what has been counted. Never rejects. Left out: it is. */
+  readonly look?: (isFull: boolean) => Promise<void>;
   readonly startedAtMs: number;
   /** Milliseconds since the epoch. */
   wallMs(): number;
@@ -44,8 +48,11 @@ export function createHealthEndpoints(options: HealthOptions): readonly Endpoint
         : toJsonAnswer(503, { status: 'starting' }),
     ),
     get('/readyz', () => {
-      const readiness = describeReadiness(options);
-      return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
+      const answer = (): AdminAnswer => {
+        const readiness = describeReadiness(options);
+        return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
+      };
+      return options.look === undefined ? answer() : options.look(false).then(answer);
     }),
   ];
 }
@@ -57,6 +64,8 @@ interface Readiness {
   readonly draining: boolean;
   readonly requests: Fill;
   readonly connections: Fill;
+  /** Not there where one process does everything. */
+  readonly workers: { readonly running: number; readonly count: number } | undefined;
   readonly routes: readonly RouteReadiness[];
 }
 
@@ -85,7 +94,9 @@ function describeReadiness(options: HealthOptions): Readiness {
   const routes = options.routes().map((route) => describeRoute(route, options));
   const reason = findReason(options, routes, { requests, connections });
   const draining = options.isDraining();
-  return { ready: reason === undefined, reason, draining, requests, connections, routes };
+  const crew = options.crew?.();
+  const workers = crew && { running: crew.running, count: crew.count };
+  return { ready: reason === undefined, reason, draining, requests, connections, workers, routes };
 }
 
 function findReason(
@@ -95,6 +106,7 @@ function findReason(
 ): string | undefined {
   if (options.isDraining()) return 'it is stopping';
   if (!options.isStarted()) return 'it is starting';
+  if (options.crew?.().running === 0) return 'no worker is running';
   if (requests.count >= requests.limit) return 'as many requests are in flight as may be';
   if (connections.count >= connections.limit) return 'as many clients are connected as may be';
   return routes.some(({ ready }) => ready) ? undefined : 'no route has its token';

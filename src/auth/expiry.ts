@@ -4,7 +4,7 @@ import type { MintedToken } from './token-source.ts';
 export const SKEW_MS = 15_000;
 
 /** Refreshing begins when this much life is left. Google's metadata server hands out a new token only from here on. */
-const REFRESH_AHEAD_MS = 300_000;
+export const REFRESH_AHEAD_MS = 300_000;
 
 /** Refreshing is spread over this long, so that tokens minted together are not refreshed together. */
 const REFRESH_SPREAD_MS = 60_000;

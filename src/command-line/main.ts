@@ -3,23 +3,12 @@ import { constants } from 'node:os';
 import type { Io } from '../commands/io.ts';
 import { isProxyError } from '../errors.ts';
 import { redactSecrets } from '../observe/redact.ts';
+import { guardProcess } from './guard.ts';
 import { runCommandLine } from './run.ts';
 
 /** Reads the command line, runs the command and ends the process with its exit code. The only place that exits. */
 export async function main(): Promise<void> {
-  // Libraries warn of what is said better elsewhere (no metadata server: the token's own error); and a warning may quote.
-  process.removeAllListeners('warning');
-  process.on('warning', ({ name, message }) => {
-    if (name !== 'MetadataLookupWarning') process.stderr.write(`${name}: ${redactSecrets(message)}\n`);
-  });
-  // The variables hold secrets where the configuration says `env:NAME`; a diagnostic report (--report-on-signal, say) has no need of them.
-  if (process.report !== undefined) process.report.excludeEnv = true;
-  process.on('uncaughtException', (error) => {
-    process.stderr.write(
-      `gcp-bearer-proxy: unexpected error\n${redactSecrets(error.stack ?? error.message)}\n`,
-    );
-    process.exit(1);
-  });
+  guardProcess();
   const code = await runCommandLine(process.argv.slice(2), createIo()).catch((error: unknown) => {
     process.stderr.write(renderFailure(error));
     return isProxyError(error) ? error.exitCode : 1;

@@ -41,6 +41,7 @@ export const FLAGS = [
   'port-file',
   'quiet',
   'no-watch',
+  'workers',
   'drain-timeout',
   'drain-delay',
   'max-lifetime',

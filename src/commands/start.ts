@@ -3,8 +3,9 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigFlags, resolveConfig } from '../config/resolve.ts';
 import { ProxyError } from '../errors.ts';
+import { type OpenFront, openFront } from '../front.ts';
 import { createLog, type Log } from '../observe/log.ts';
-import { createProxy, type RunningProxy } from '../proxy.ts';
+import { createProxyWith, type RunningProxy } from '../proxy.ts';
 import { type StandInOptions, standIn } from '../stand-ins.ts';
 import { createTracing } from '../tracing.ts';
 import { readVersion } from '../version.ts';
@@ -13,6 +14,7 @@ import type { Io } from './io.ts';
 import { type Lifetime, type LifetimeFlags, readLifetime, toExitCode } from './lifetime.ts';
 import { openPortFile, type PortFile } from './port-file.ts';
 import { createReloading, findConfigFile, type Reloading } from './reloading.ts';
+import { readWorkers, toWorkerLine } from './workers.ts';
 
 export interface StartOptions extends StandInOptions {
   readonly flags: ConfigFlags;
@@ -25,6 +27,8 @@ export interface StartOptions extends StandInOptions {
   /** No banner, and only warnings and errors in the log. */
   readonly quiet: boolean;
   readonly lifetime?: LifetimeFlags;
+  /** How many processes take requests, or `auto`; `GBP_WORKERS` if left out, and else none but this one. */
+  readonly workers?: string | undefined;
   /** Read the configuration again when a file of it changes; so it is if left out. */
   readonly watch?: boolean | undefined;
 }
@@ -36,6 +40,7 @@ export interface StartOptions extends StandInOptions {
  */
 export async function runStart(options: StartOptions, io: Io): Promise<number> {
   const lifetime = readLifetime(options.lifetime ?? {}, io.env);
+  const workers = readWorkers(options.workers, io.env);
   const config = await readConfig(options, io);
   const portFile = options.portFile === undefined ? undefined : await openPortFile(options.portFile, io.cwd);
   const log = await createLog({
@@ -47,7 +52,7 @@ export async function runStart(options: StartOptions, io: Io): Promise<number> {
     project: io.env.GOOGLE_CLOUD_PROJECT,
   });
   try {
-    return await runProxy(config, options, io, { log, lifetime, portFile });
+    return await runProxy(config, options, io, { log, lifetime, portFile, workers });
   } finally {
     portFile?.remove();
     log.flush();
@@ -64,13 +69,14 @@ interface Surroundings {
   readonly log: Log;
   readonly lifetime: Lifetime;
   readonly portFile: PortFile | undefined;
+  readonly workers: number;
 }
 
 async function runProxy(
   config: Config,
   options: StartOptions,
   io: Io,
-  { log, lifetime, portFile }: Surroundings,
+  { log, lifetime, portFile, workers }: Surroundings,
 ): Promise<number> {
   const { clock = systemClock } = io;
   let isAnnounced = false;
@@ -82,7 +88,7 @@ async function runProxy(
   // From now on SIGHUP doesn't end the process.
   io.onHangup?.(() => void reload('SIGHUP').catch(() => {}));
   const tracing = await createTracing({ observer: log.observer, log, env: io.env, clock });
-  const proxy: RunningProxy = await createProxy({
+  const proxy: RunningProxy = await createProxyWith(await chooseFront(workers, options, io, log), {
     config,
     clock,
     env: io.env,
@@ -119,6 +125,22 @@ async function runProxy(
   await proxy.close(lifetime.drainTimeoutMs, lifetime.drainDelayMs);
   await tracing.close();
   return toExitCode(reason, lifetime);
+}
+
+/** The program that runs in one process doesn't load what starts others. */
+async function chooseFront(count: number, { quiet }: StartOptions, io: Io, log: Log): Promise<OpenFront> {
+  if (count === 1) return openFront;
+  const { createCrewFront } = await import('../crew-front.ts');
+  const { env, terminal: pretty, colour } = io;
+  return createCrewFront({
+    count,
+    env,
+    log: { pretty, colour, quiet, project: env.GOOGLE_CLOUD_PROJECT },
+    onWorker(event) {
+      const { level, message, fields } = toWorkerLine(event);
+      log[level](message, fields);
+    },
+  });
 }
 
 function toFarewell(reason: string, { drainDelayMs }: Lifetime): string {

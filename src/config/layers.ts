@@ -221,6 +221,7 @@ const VARIABLES = [
   'GBP_DRAIN_DELAY',
   'GBP_DRAIN_TIMEOUT',
   'GBP_MAX_LIFETIME',
+  'GBP_WORKERS',
 ] as const;
 type VariableName = (typeof VARIABLES)[number];
 

@@ -26,6 +26,15 @@ export interface ClientSecret {
   makeCode(nonce: Uint8Array, nowMs: number): string;
   /** What a sign-in code says, if it was made from this secret and is valid at a time (epoch ms); undefined otherwise. */
   readCode(code: string, nowMs: number): SignInCode | undefined;
+  /** What another process of this proxy needs to know the same clients. Only for that: it is as good as the secret. */
+  toKeys(): ClientSecretKeys;
+}
+
+/** What is left of a secret once it is compiled. It can't be told from them. */
+export interface ClientSecretKeys {
+  readonly digest: Uint8Array;
+  readonly codeKey: Uint8Array;
+  readonly cookieKey: Uint8Array;
 }
 
 /**
@@ -34,17 +43,24 @@ export interface ClientSecret {
  * @param launch random bytes of this launch: cookies end with them
  */
 export function createClientSecret(secret: string, launch: Uint8Array): ClientSecret {
-  const digest = toDigest(secret);
-  const codeKey = deriveCodeKey(secret);
-  const cookieKey = createHmac('sha256', secret)
-    .update('gcp-bearer-proxy client cookie')
-    .update(launch)
-    .digest();
+  return toClientSecret({
+    digest: toDigest(secret),
+    codeKey: deriveCodeKey(secret),
+    cookieKey: createHmac('sha256', secret).update('gcp-bearer-proxy client cookie').update(launch).digest(),
+  });
+}
+
+/** The secret that `toKeys` was asked of, in another process. */
+export function toClientSecret(keys: ClientSecretKeys): ClientSecret {
+  const [digest, codeKey, cookieKey] = [keys.digest, keys.codeKey, keys.cookieKey].map((key) =>
+    Buffer.from(key),
+  ) as [Buffer, Buffer, Buffer];
   const isSecret = (text: string | undefined): boolean =>
     text !== undefined && timingSafeEqual(toDigest(text), digest);
   const cookieValue = (cookie: string): string =>
     createHmac('sha256', cookieKey).update(cookie).digest('base64url');
   return {
+    toKeys: () => ({ digest, codeKey, cookieKey }),
     cookieValue,
     makeCode: (nonce, nowMs) => makeSignInCode(codeKey, nonce, nowMs),
     readCode: (code, nowMs) => readSignInCode(codeKey, code, nowMs),

@@ -25,6 +25,8 @@ export interface LogOptions {
   readonly slowMs?: number;
   /** Where Cloud Logging looks for traces. */
   readonly project?: string | undefined;
+  /** Which of several processes that write one log this is: each line says so. */
+  readonly worker?: number;
   /** Milliseconds on a monotonic clock; the process's own if left out. */
   readonly monotonicMs?: () => number;
 }
@@ -44,14 +46,14 @@ export interface Log {
 
 /** Makes the log. */
 export async function createLog(options: LogOptions): Promise<Log> {
-  const { stream, quiet, sample = 1, slowMs = 0, project } = options;
+  const { stream, quiet, sample = 1, slowMs = 0, project, worker } = options;
   const { level = 'info', format = options.pretty ? 'pretty' : 'json' } = options;
-  const destination = stream ?? pino.destination({ dest: 2, sync: false });
+  const destination = stream ?? createStderr(worker !== undefined);
   const target = format === 'pretty' ? await createPrettyStream(destination, options.colour) : destination;
   const logger = pino(
     {
       level: quiet && level === 'info' ? 'warn' : level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       ...(format === 'google' ? GOOGLE_NAMES : OWN_NAMES),
     },
@@ -77,6 +79,13 @@ export async function createLog(options: LogOptions): Promise<Log> {
       if ('flushSync' in destination) destination.flushSync();
     },
   };
+}
+
+/** What several processes write at once stays whole in pieces of this size (PIPE_BUF, pipe(7)); a piece is whole lines. */
+const SHARED_WRITE_BYTES = 4_096;
+
+function createStderr(isShared: boolean): ReturnType<typeof pino.destination> {
+  return pino.destination({ dest: 2, sync: false, ...(isShared && { maxWrite: SHARED_WRITE_BYTES }) });
 }
 
 const OWN_NAMES = { formatters: { level: (label: string) => ({ level: label }) } };

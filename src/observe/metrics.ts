@@ -11,13 +11,43 @@ export interface Exposition {
  * behind them. Families of several processes become one by what each says of itself. The library is loaded by the first
  * call: a proxy that nobody scrapes doesn't pay for it.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
+ * @param others what other processes say of themselves (`readProcessFamilies`), by the value of the label `worker`; this one's is
+ *   `primary` then
  */
-export async function writeMetrics(processes: readonly (readonly MetricFamily[])[]): Promise<Exposition> {
+export async function writeMetrics(
+  processes: readonly (readonly MetricFamily[])[],
+  others?: ReadonlyMap<string, readonly MetricFamily[]>,
+): Promise<Exposition> {
   const { default: client } = await import('prom-client');
   processRegistry ??= createProcessRegistry(client);
   const own = client.AggregatorRegistry.aggregate([...processes]);
-  const texts = [await own.metrics(), await processRegistry.metrics()];
+  const texts = [
+    await own.metrics(),
+    await (others === undefined ? processRegistry : await joinProcesses(client, others)).metrics(),
+  ];
   return { contentType: own.contentType, body: texts.join('\n') };
+}
+
+/** What this process says of itself, as plain data. */
+export async function readProcessFamilies(): Promise<readonly MetricFamily[]> {
+  const { default: client } = await import('prom-client');
+  processRegistry ??= createProcessRegistry(client);
+  const families: readonly object[] = await processRegistry.getMetricsAsJSON();
+  return families as readonly MetricFamily[];
+}
+
+/** Each series has its process's label, so none meets another's. */
+async function joinProcesses(client: Client, others: ReadonlyMap<string, readonly MetricFamily[]>) {
+  const all = new Map([['primary', await readProcessFamilies()], ...others]);
+  return client.AggregatorRegistry.aggregate(
+    [...all].map(([worker, families]) =>
+      families.map((family) => ({
+        ...family,
+        aggregator: 'sum',
+        values: family.values.map((one) => ({ ...one, labels: { ...one.labels, worker } })),
+      })),
+    ),
+  );
 }
 
 type Client = typeof import('prom-client');

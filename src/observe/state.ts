@@ -8,12 +8,27 @@ export interface ProxyState {
   readonly routes: readonly RouteState[];
   /** May have an origin more than once: routes with other timeouts have connections of their own. */
   readonly upstreams: readonly UpstreamState[];
+  readonly crew: CrewState | undefined;
 }
 
 /** What is at work at once, against what may be. */
 export interface Fill {
   readonly count: number;
   readonly limit: number;
+}
+
+/** The processes that take requests, where there is more than one. */
+export interface CrewState {
+  /** As many as there are to be. */
+  readonly count: number;
+  /** As many as are at work. */
+  readonly running: number;
+  /** How often one was started in place of one that had ended. */
+  readonly restarts: number;
+  /** What each has counted. */
+  readonly counted: readonly (readonly MetricFamily[])[];
+  /** What each says of its own process, by what it is called. */
+  readonly processes: ReadonlyMap<string, readonly MetricFamily[]>;
 }
 
 export interface RouteState {
@@ -42,7 +57,7 @@ export interface ConnectionState {
 
 /** The state as metrics. */
 export function toStateFamilies(state: ProxyState): readonly MetricFamily[] {
-  const { version, requests, connections, routes, upstreams } = state;
+  const { version, requests, connections, routes, upstreams, crew } = state;
   const lanes = upstreams.flatMap(({ origin, connections: all }) =>
     all.map((one) => ({ upstream: origin, ...one })),
   );
@@ -96,6 +111,22 @@ export function toStateFamilies(state: ProxyState): readonly MetricFamily[] {
       ),
       'max',
     ),
+    ...(crew === undefined ? [] : toCrewFamilies(crew)),
+  ];
+}
+
+function toCrewFamilies({ count, running, restarts }: CrewState): readonly MetricFamily[] {
+  return [
+    gauge('gbp_workers', 'Processes that take requests, as many as there are to be.', only(count)),
+    gauge('gbp_workers_running', 'Processes that take requests, as many as are at work.', only(running)),
+    {
+      ...gauge(
+        'gbp_worker_restarts_total',
+        'How often one was started in place of one that had ended.',
+        only(restarts),
+      ),
+      type: 'counter',
+    },
   ];
 }
 

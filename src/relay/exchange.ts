@@ -147,16 +147,37 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   /** Counts it on its route, where that takes only so many in a time; what is refused counts nowhere. */
   #admit(forward: Forward): void {
     const { name, rate } = forward.route;
-    const earlyMs = rate?.take(this.#startMs) ?? 0;
-    if (rate !== undefined && earlyMs > 0) this.#fail(toRateDenial(name, rate, earlyMs));
-    else this.#findToken(forward);
+    if (rate === undefined) {
+      this.#findToken(forward);
+      return;
+    }
+    this.#whenKnown(rate.take(this.#startMs), (earlyMs) => {
+      if (earlyMs > 0) this.#fail(toRateDenial(name, rate, earlyMs));
+      else this.#findToken(forward);
+    });
+  }
+
+  /** Goes on with what is known, or once another process has said it. */
+  #whenKnown<T extends object | number>(value: T | Promise<T>, goOn: (value: T) => void): void {
+    if (!(value instanceof Promise)) {
+      goOn(value);
+      return;
+    }
+    value.then(
+      (known) => {
+        if (!this.#isOver) goOn(known);
+      },
+      (error: unknown) => this.#fail(error),
+    );
   }
 
   #showOwnPage(page: OwnPage): void {
     const { site, signIns, wallMs } = this.#context;
-    const { answer, error } = toOwnAnswer(page, { site: this.#site ?? site(), signIns, nowMs: wallMs() });
-    this.#error = error;
-    this.#answer(answer);
+    const context = { site: this.#site ?? site(), signIns, nowMs: wallMs() };
+    this.#whenKnown(toOwnAnswer(page, context), ({ answer, error }) => {
+      this.#error = error;
+      this.#answer(answer);
+    });
   }
 
   /** The hot path reads a valid token without waiting; only a route that has none yet gives up its turn. */

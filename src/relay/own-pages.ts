@@ -22,7 +22,7 @@ export interface OwnAnswer {
 }
 
 /** Makes a page of the proxy's own; one for signing in uses its code up. */
-export function toOwnAnswer(page: OwnPage, context: PageContext): OwnAnswer {
+export function toOwnAnswer(page: OwnPage, context: PageContext): OwnAnswer | Promise<OwnAnswer> {
   switch (page.kind) {
     case 'sign-in':
       return signIn(page, context);
@@ -39,10 +39,20 @@ export function toOwnAnswer(page: OwnPage, context: PageContext): OwnAnswer {
 }
 
 function signIn(
-  { secret, code, cookie, scheme }: Extract<OwnPage, { kind: 'sign-in' }>,
+  page: Extract<OwnPage, { kind: 'sign-in' }>,
   { signIns, nowMs }: PageContext,
+): OwnAnswer | Promise<OwnAnswer> {
+  const isGood = signIns.redeem(page.secret, page.code, nowMs);
+  return typeof isGood === 'boolean'
+    ? toSignInAnswer(page, isGood)
+    : isGood.then((good) => toSignInAnswer(page, good));
+}
+
+function toSignInAnswer(
+  { secret, cookie, scheme }: Extract<OwnPage, { kind: 'sign-in' }>,
+  isGood: boolean,
 ): OwnAnswer {
-  if (signIns.redeem(secret, code, nowMs)) {
+  if (isGood) {
     const lines = [
       'Location',
       `${OWN_PATH}/`,

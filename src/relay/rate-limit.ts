@@ -7,13 +7,18 @@ export interface RateLimit {
   /**
    * Lets one request pass.
    * @param nowMs on a monotonic clock
-   * @returns 0; or how many milliseconds it is too early, and then nothing is counted
+   * @returns 0; or how many milliseconds it is too early, and then nothing is counted; later where another process counts
    */
+  take(nowMs: number): number | Promise<number>;
+}
+
+/** One that is counted here. */
+export interface LocalRateLimit extends RateLimit {
   take(nowMs: number): number;
 }
 
 /** A bucket of tokens: full at first, so that a whole period's requests may come at once, and filled evenly as time goes by. */
-export function createRateLimit({ count, periodMs }: RateConfig): RateLimit {
+export function createRateLimit({ count, periodMs }: RateConfig): LocalRateLimit {
   // In whole numbers: a request costs as many parts as the period has milliseconds, and each of those brings `count` parts.
   const fullParts = count * periodMs;
   let parts = fullParts;

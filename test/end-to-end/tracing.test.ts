@@ -320,3 +320,19 @@ test('the line that installs OpenTelemetry is that of package.json and of the do
   );
   assert.ok((await readFile(join(ROOT, 'docs', 'operating.md'), 'utf8')).includes(INSTALL_SPANS));
 });
+
+test('workers send the spans of what they serve, and what is wrong with a variable is said once', async (t) => {
+  const collector = await startCollector(t);
+  const stack = await startTraced(t, '', collector.endpoint, {
+    GBP_WORKERS: '2',
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=the%20key',
+    OTEL_TRACES_SAMPLER: 'sometimes',
+  });
+  const headers = { traceparent: TRACEPARENT };
+  assert.equal((await stack.call('/hello', { headers })).status, 200);
+  const [, served] = await collector.count(2);
+  assert.deepEqual([served?.traceId, served?.parentSpanId], [TRACE_ID, SPAN_ID]);
+  assert.equal(collector.requests[0]?.headers['x-api-key'], 'the key');
+  assert.equal(stack.cli.output.stderr.match(/OTEL_TRACES_SAMPLER/g)?.length, 1);
+  assertClean(collector, stack, []);
+});

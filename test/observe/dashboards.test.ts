@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { toStateFamilies } from '../../src/observe/state.ts';
 import { ROOT } from '../support/cli.ts';
 import { type Scrape, scrape } from '../support/exposition.ts';
 import { startProxy } from '../support/proxies.ts';
@@ -39,11 +40,23 @@ function isKnown({ types }: Scrape, name: string): boolean {
   return types.has(name) || types.get(family) === 'histogram';
 }
 
+/** What is there with `--workers` alone, among the rest. */
+const FILL = { count: 0, limit: 1 };
+const STATE_WITH_WORKERS = toStateFamilies({
+  version: '0.0.0',
+  requests: FILL,
+  connections: FILL,
+  routes: [],
+  upstreams: [],
+  crew: { count: 2, running: 2, restarts: 0, counted: [], processes: new Map() },
+}).map(({ name, type }) => [name, type] as const);
+
 test('the dashboard and the alerts name metrics that there are, and every metric of ours is documented', async (t) => {
   const { admin } = await startProxy(t, 'routes: [{ path: /, upstream: "http://127.0.0.1:9" }]', {
     admin: true,
   });
-  const found = await scrape(admin);
+  const { types, ...scraped } = await scrape(admin);
+  const found = { ...scraped, types: new Map([...types, ...STATE_WITH_WORKERS]) };
   const expressions = [
     ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
     ...rules.map(({ expr }) => expr),

@@ -25,7 +25,10 @@ try {
   step('can be type-checked against', checkTypes);
   step('prints its version through npx', checkVersion);
   await checkStart();
-  console.log(`ok: starts and answers\nThe package works on Node ${process.versions.node}.`);
+  await checkStart('--workers', '2');
+  console.log(
+    `ok: starts and answers, with workers too\nThe package works on Node ${process.versions.node}.`,
+  );
 } finally {
   rmSync(workFolder, { recursive: true, maxRetries: 5 });
 }
@@ -74,9 +77,9 @@ function checkVersion(): void {
   assert.match(run('npx', project, NAME, '--version'), new RegExp(`^${readManifest().version}$`, 'm'));
 }
 
-async function checkStart(): Promise<void> {
+async function checkStart(...flags: readonly string[]): Promise<void> {
   writeFileSync(join(project, 'proxy.yaml'), 'routes:\n  - path: /hello\n    upstream: emulator:hello\n');
-  const args = ['start', '--config', 'proxy.yaml', '--port', '0', '--json-ready'];
+  const args = ['start', '--config', 'proxy.yaml', '--port', '0', '--json-ready', ...flags];
   const proxy = spawn(process.execPath, [join(installed, toStrings(readManifest().bin)[0] ?? ''), ...args], {
     cwd: project,
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -3,17 +3,30 @@ import { EventEmitter, once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { toListenerUrl } from '../../src/config/address.ts';
-import type { ListenAddress, ListenerTls, UnixAddress, UpstreamProtocol } from '../../src/config/config.ts';
+import type {
+  ListenAddress,
+  ListenerConfig,
+  ListenerTls,
+  UnixAddress,
+  UpstreamProtocol,
+} from '../../src/config/config.ts';
 import { type ClientSecret, createClientSecret } from '../../src/gate/client-secret.ts';
 import { createSignIns } from '../../src/gate/sign-ins.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
-import { listen } from '../../src/relay/client/listen.ts';
+import {
+  attend,
+  type Listener,
+  type ListenOptions,
+  listen,
+  readAllTls,
+} from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route, Site } from '../../src/relay/site.ts';
 import { createOpenSockets, type OpenSockets } from '../../src/relay/upstream/open-sockets.ts';
 import { createTransport } from '../../src/relay/upstream/transport.ts';
 import { createUpgradeCarrier } from '../../src/relay/upstream/upgrade.ts';
+import { openReception } from '../../src/workers/reception.ts';
 import { route, site } from './sites.ts';
 
 export interface Relay {
@@ -39,6 +52,8 @@ export interface RelayOptions {
   readonly clock?: Pick<Clock, 'now'>;
   /** What clients have to know; none if left out. */
   readonly clientSecret?: string | undefined;
+  /** What accepts connections is another server than what serves them. */
+  readonly isAttended?: boolean;
   /** Instead of a free port of 127.0.0.1. */
   readonly address?: ListenAddress | UnixAddress;
 }
@@ -101,7 +116,8 @@ export async function startSite(
     monotonicMs: () => clock.now().monotonicMs,
     wallMs: () => clock.now().wallMs,
   };
-  const listener = await listen(
+  const open = options.isAttended ? listenAndAttend : listen;
+  const listener = await open(
     [{ address: options.address ?? { host: '127.0.0.1', port: 0 }, tls: options.tls }],
     {
       context,
@@ -124,6 +140,26 @@ export async function startSite(
     async drain(deadlineMs) {
       isDraining = true;
       await listener.close(deadlineMs);
+    },
+  };
+}
+
+/** As with workers, but in one process: connections are accepted by one server and served by another. */
+async function listenAndAttend(
+  listeners: readonly ListenerConfig[],
+  options: ListenOptions,
+): Promise<Pick<Listener, 'addresses' | 'close'>> {
+  const attendant = attend(await readAllTls(listeners), options);
+  const { addresses, close } = await openReception(listeners, (listener, socket) => {
+    attendant.take(listener, socket);
+    // Another process would get one that isn't paused.
+    socket.resume();
+  });
+  return {
+    addresses,
+    async close(deadlineMs) {
+      close();
+      await attendant.close(deadlineMs);
     },
   };
 }

@@ -19,6 +19,7 @@ const FLAGS = {
     type: 'boolean',
     describe: 'reload on change; or --no-watch',
   },
+  workers: { type: 'string', requiresArg: true, describe: 'processes: 1, a number, or auto' },
   'drain-timeout': {
     type: 'string',
     requiresArg: true,
@@ -63,8 +64,8 @@ export function addStart(parser: Argv, { own, io, end }: CommandLine): Argv {
       const routes = argv.routes ?? [];
       refuseMistypedCommand(routes);
       const { runStart } = await import('../../commands/start.ts');
-      const { jsonReady = false, quiet = false, portFile, watch } = argv;
-      const more = { jsonReady, quiet, portFile, watch, lifetime: argv };
+      const { jsonReady = false, quiet = false, portFile, watch, workers } = argv;
+      const more = { jsonReady, quiet, portFile, watch, workers, lifetime: argv };
       end(
         await runStart(
           { flags: toConfigFlags(argv), routes, ...more, ...toStandIns(argv) },
@@ -90,6 +91,7 @@ const RARE_FLAGS = [
   'log-format',
   'log-level',
   'watch',
+  'workers',
   'drain-timeout',
   'drain-delay',
   'max-lifetime',

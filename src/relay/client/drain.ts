@@ -28,7 +28,11 @@ export interface Drain {
 /** Takes no more connections, lets the requests under way finish until the deadline, and closes what is left. */
 export async function drain(server: Server, http2: Http2Endpoint, drained: Drain): Promise<void> {
   const { sockets, unopened, leaveOpenSockets, deadlineMs } = drained;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = Promise.all([
+    new Promise<void>((resolve) => server.close(() => resolve())),
+    // A server that was given its connections by another process doesn't wait for them.
+    ...[...sockets].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))),
+  ]);
   http2.drain();
   for (const socket of unopened) socket.destroy();
   // Nothing came, so nothing is under way: among others, TLS handshakes that were never begun.

@@ -39,7 +39,7 @@ export interface Http1ServerOptions {
 
 /** How often waiting connections are looked at, at most. */
 const CHECK_MS = 2_000;
-const PROBE_DELAY_MS = 60_000;
+export const PROBE_DELAY_MS = 60_000;
 
 /** Makes the server for HTTP/1.0 and HTTP/1.1. With TLS, HTTP/2 is offered as well; who takes it isn't served here. */
 export function createHttp1Server(options: Http1ServerOptions): Server {

@@ -7,13 +7,13 @@ import type { ListenAddress, ListenerConfig, UnixAddress } from '../../config/co
 import { ProxyError } from '../../errors.ts';
 import { Exchange, type ExchangeContext } from '../exchange.ts';
 import { createLoad, type Load } from '../load.ts';
-import { bindTcp, bindUnix } from './bind.ts';
 import type { Client } from './client.ts';
 import { drain } from './drain.ts';
 import { Http1Client } from './http1-client.ts';
 import { createHttp1Server, refuseConnection, toHeadTimeout } from './http1-server.ts';
 import { Http2Client } from './http2-client.ts';
 import { createHttp2Endpoint, refuseHttp2 } from './http2-server.ts';
+import { open } from './open.ts';
 import { readOpening } from './preface.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 import { watchForUntaken } from './untaken.ts';
@@ -88,15 +88,14 @@ export async function listen(
   const made: Door[] = [];
   const doors = new Map<Door, Pick<ListenerAddress, 'configured' | 'position'>>();
   const materials: (TlsMaterial | undefined)[] = [];
-  const connections = createLoad(options.maxConnections);
-  const accepted = createLoad(options.maxConnections + SURPLUS);
+  const loads = createLoads(options.maxConnections);
   try {
     for (const [listener, configured] of listeners.entries()) {
       const { address, tls } = configured;
       const material = tls && (await readTlsMaterial(tls));
       materials.push(material);
       const create = (): Door => {
-        const door = createDoor(options, { connections, accepted }, { listener, tls: material });
+        const door = createDoor(options, loads, { listener, tls: material });
         made.push(door);
         return door;
       };
@@ -112,15 +111,14 @@ export async function listen(
   await Promise.all(made.map((door) => (doors.has(door) ? undefined : door.close(0))));
   return {
     addresses: [...doors].map(([door, configured]) => ({ ...door.bound(), ...configured })),
-    connections,
+    connections: loads.connections,
     async prepare(next, maxConnections) {
-      const read = await Promise.all(next.map(({ tls }) => tls && readTlsMaterial(tls)));
+      const read = await readAllTls(next);
       const isChanged = (index: number): boolean => !isDeepStrictEqual(read[index], materials[index]);
       return {
         certFiles: next.flatMap(({ tls }, index) => (tls && isChanged(index) ? [tls.certFile] : [])),
         apply() {
-          connections.setLimit(maxConnections);
-          accepted.setLimit(maxConnections + SURPLUS);
+          loads.setLimit(maxConnections);
           for (const [door, { position }] of doors) if (isChanged(position)) door.setTls(read[position]);
           materials.splice(0, materials.length, ...read);
         },
@@ -132,39 +130,64 @@ export async function listen(
   };
 }
 
-async function open(address: ListenAddress | UnixAddress, create: () => Door): Promise<readonly Door[]> {
-  if ('host' in address && address.host === 'localhost') return openLoopback(address.port, create);
-  const door = create();
-  if ('path' in address) await bindUnix(door.server, address);
-  else await bindTcp(door.server, address);
-  return [door];
+/** What serves connections that another process has accepted. */
+export interface Attendant {
+  /** Client connections at once. */
+  readonly connections: Pick<Load, 'count' | 'limit'>;
+  /** Serves a connection that came to one of the configured listeners. */
+  take(listener: number, socket: Socket): void;
+  /** For connections to come: what each listener speaks TLS with, and how many there may be. */
+  change(materials: readonly (TlsMaterial | undefined)[], maxConnections: number): void;
+  /** As `Listener.close`. */
+  close(deadlineMs: number): Promise<void>;
 }
 
-/** How often a free port that only one family has free is given back and another one asked for. */
-const PORT_TRIES = 10;
+/**
+ * Answers as `listen` does, without binding an address.
+ * @param materials what each configured listener speaks TLS with; undefined: clear text
+ */
+export function attend(materials: readonly (TlsMaterial | undefined)[], options: ListenOptions): Attendant {
+  const loads = createLoads(options.maxConnections);
+  const doors = materials.map((tls, listener) => {
+    const door = createDoor(options, loads, { listener, tls });
+    door.server.on('error', () => {});
+    // Node looks for clients that are too slow from here on.
+    door.server.emit('listening');
+    return door;
+  });
+  let inForce = materials;
+  return {
+    connections: loads.connections,
+    take(listener, socket) {
+      const door = doors[listener];
+      if (door === undefined) socket.destroy();
+      else door.take(socket);
+    },
+    change(next, maxConnections) {
+      loads.setLimit(maxConnections);
+      for (const [index, door] of doors.entries())
+        if (!isDeepStrictEqual(next[index], inForce[index])) door.setTls(next[index]);
+      inForce = next;
+    },
+    async close(deadlineMs) {
+      await Promise.all(doors.map((door) => door.close(deadlineMs)));
+    },
+  };
+}
 
-async function openLoopback(port: number, create: () => Door): Promise<readonly Door[]> {
-  for (let tries = 1; ; tries += 1) {
-    const [v4, v6] = [create(), create()];
-    await bindTcp(v4.server, { host: '127.0.0.1', port });
-    const { address } = v4.bound();
-    const bound = 'port' in address ? address.port : port;
-    try {
-      await bindTcp(v6.server, { host: '::1', port: bound });
-      return [v4, v6];
-    } catch (error) {
-      if (!(error instanceof ProxyError)) throw error;
-      if (error.code === 'address_unavailable') return [v4];
-      await v4.close(0);
-      if (port !== 0 || tries === PORT_TRIES) throw error;
-    }
-  }
+/** Reads what each listener speaks TLS with; undefined: clear text. Throws as `readTlsMaterial`. */
+export function readAllTls(
+  listeners: readonly ListenerConfig[],
+): Promise<readonly (TlsMaterial | undefined)[]> {
+  return Promise.all(listeners.map(({ tls }) => tls && readTlsMaterial(tls)));
 }
 
 /** One bound address. */
 interface Door {
   readonly server: Server;
   bound(): BoundAddress;
+  /** Serves a connection that was accepted elsewhere. */
+  take(socket: Socket): void;
   /** For handshakes to come. Undefined changes nothing. */
   setTls(material: TlsMaterial | undefined): void;
   close(deadlineMs: number): Promise<void>;
@@ -176,6 +199,20 @@ interface Loads {
   readonly connections: Load;
   /** Those, and the ones that are still in their handshake or being refused. */
   readonly accepted: Load;
+  setLimit(maxConnections: number): void;
+}
+
+function createLoads(maxConnections: number): Loads {
+  const connections = createLoad(maxConnections);
+  const accepted = createLoad(maxConnections + SURPLUS);
+  return {
+    connections,
+    accepted,
+    setLimit(limit) {
+      connections.setLimit(limit);
+      accepted.setLimit(limit + SURPLUS);
+    },
+  };
 }
 
 function createDoor(
@@ -186,7 +223,7 @@ function createDoor(
     lingerMs = LINGER_MS,
     leaveOpenSockets = () => 0,
   }: ListenOptions,
-  { connections, accepted }: Loads,
+  { connections, accepted }: Omit<Loads, 'setLimit'>,
   { listener, tls }: { readonly listener: number; readonly tls: TlsMaterial | undefined },
 ): Door {
   const scheme = tls === undefined ? 'http' : 'https';
@@ -306,6 +343,11 @@ function createDoor(
   return {
     server,
     bound: () => ({ address: toBound(server.address()), isTls: tls !== undefined }),
+    take(socket) {
+      // As Node's own servers have it: a client of HTTP may have sent its last, and TLS has its own way to say so.
+      socket.allowHalfOpen = tls === undefined;
+      server.emit('connection', socket);
+    },
     setTls(material) {
       if (material !== undefined) (server as SecureServer).setSecureContext(material);
     },
@@ -353,7 +395,7 @@ function toSurplus({ limit }: Load): ProxyError {
   });
 }
 
-function toBound(address: AddressInfo | string | null): ListenAddress | UnixAddress {
+export function toBound(address: AddressInfo | string | null): ListenAddress | UnixAddress {
   if (typeof address === 'string') return { path: address };
   return { host: address?.address ?? '', port: address?.port ?? 0 };
 }
