@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Measure, Order, RelayPlan, Report } from './relay-process.ts';
+import type { Measure } from '../support/process-measure.ts';
+import type { Order, RelayPlan, Report } from './relay-process.ts';
 
 /** The process with the relays in it. */
 export interface RelayUnderTest {
