@@ -4,13 +4,14 @@ import type { Task } from './tasks.ts';
 import { HANG_MS, type Outcome, Reception, type Visitor } from './visit.ts';
 
 /** Requests on one connection; then it is closed, and another one opened. */
-const MOST_REQUESTS = 2_000;
+const MOST_REQUESTS = 500;
 
 /** Connections of HTTP/2, one at a time for new requests: with prior knowledge in clear text, by ALPN over TLS. */
 export class Http2Visitor implements Visitor {
   readonly #url: URL;
   readonly #ca: string;
-  readonly #open = new Set<ClientHttp2Session>();
+  /** Those that stand, with how many streams each has. */
+  readonly #open = new Map<ClientHttp2Session, number>();
   #session: ClientHttp2Session | undefined;
   #requests = 0;
 
@@ -30,6 +31,7 @@ export class Http2Visitor implements Visitor {
     };
     if (content !== undefined && !isChunked) headers['content-length'] = content.length;
     const session = this.#findSession();
+    this.#count(session, 1);
     const stream = session.request(headers, { endStream: content === undefined });
     const reception = new Reception(task);
     return new Promise((resolve) => {
@@ -58,6 +60,7 @@ export class Http2Visitor implements Visitor {
         cause = `the stream broke: ${error.message}`;
       });
       stream.on('close', () => {
+        this.#count(session, -1);
         if (hasLeft) resolve({ hasLeft, fault: undefined });
         else resolve({ hasLeft, fault: isWhole && stream.rstCode === 0 ? reception.end() : cause });
       });
@@ -71,7 +74,7 @@ export class Http2Visitor implements Visitor {
 
   async close(): Promise<void> {
     await Promise.all(
-      [...this.#open].map(
+      [...this.#open.keys()].map(
         (session) =>
           new Promise((resolve) => {
             session.once('close', resolve);
@@ -86,13 +89,22 @@ export class Http2Visitor implements Visitor {
     const known = this.#session;
     if (known !== undefined && !known.closed && !known.destroyed) {
       if (this.#requests % MOST_REQUESTS !== 0) return known;
-      known.close();
     }
     const session = connect(this.#url, { ca: this.#ca, servername: 'localhost' });
-    this.#open.add(session);
+    this.#open.set(session, 0);
     session.on('error', () => {});
     session.on('close', () => this.#open.delete(session));
     this.#session = session;
     return session;
+  }
+
+  /**
+   * One that is no longer used is closed behind its last stream: nghttp2 sends GOAWAY before requests that were made at the same moment, and a
+   * server is right to refuse what comes after that.
+   */
+  #count(session: ClientHttp2Session, change: 1 | -1): void {
+    const streams = (this.#open.get(session) ?? 0) + change;
+    if (this.#open.has(session)) this.#open.set(session, streams);
+    if (streams === 0 && session !== this.#session) session.close();
   }
 }

@@ -46,6 +46,8 @@ async function run(): Promise<void> {
     restMs: REST_MS,
     onSample(sample) {
       console.log(toRow(sample, before));
+      for (const fault of sample.load.faults.slice(before?.load.faults.length ?? 0))
+        console.log(`  ${fault}`);
       before = sample;
     },
   });
