@@ -255,6 +255,7 @@ test('R48: who leaves with all of a response resets its stream only if the end s
     return stream;
   };
   const prompt = await leave('/');
+  assert.equal(prompt.closed, false);
   const ended = once(prompt, 'close');
   prompt.end();
   await ended;
