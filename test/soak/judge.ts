@@ -8,8 +8,9 @@ const MEGABYTE = 1_048_576;
 /** By how much heap and buffers may grow (R69), */
 const GROWTH = 0.05;
 /**
- * and by how much more: between two looks at a process at rest they differ by a few hundred kilobytes, for what Node has compiled meanwhile, has
- * thrown away again, and for the token that is just being renewed. Over a million requests, one byte kept of each is as much.
+ * and by how much more. What Node compiles is in the heap, and it goes on optimising for some hundred thousand requests: between snapshots of 30,000
+ * and 300,000 half a megabyte of machine code had come, and else nothing; there were fewer strings than before, and 83 more objects. One
+ * byte kept of each of a million requests is as much.
  */
 const ALLOWANCE_BYTES = MEGABYTE;
 

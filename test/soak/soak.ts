@@ -97,6 +97,8 @@ class Soak {
       this.#before = await this.#rest(stage);
       await this.#play(stage, requests - Math.round(warmUp));
       this.#after = await this.#rest(stage, this.#before.measure);
+      if (this.#after.load.requests === this.#before.load.requests)
+        this.findings.push('time was up, or too much failed, before there was anything to compare');
       await this.#end(stage);
     } finally {
       await stage.close();
