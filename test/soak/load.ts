@@ -56,6 +56,8 @@ const WEBSOCKET_EVERY = 1_000;
 let plan: LoadPlan | undefined;
 let standing: OpenWebSockets | undefined;
 let next = 0;
+/** No request beyond this one, for now. */
+let end = 0;
 let requests = 0;
 let left = 0;
 let faultCount = 0;
@@ -71,7 +73,7 @@ async function play(
   most: number,
   { seed, plainUrl, tlsUrl, ca, routes, webSocketRoutes }: LoadPlan,
 ): Promise<void> {
-  const end = next + most;
+  end = next + most;
   const goOn = async (lane: string, visitor: Visitor): Promise<void> => {
     while (next < end && faultCount < MOST_FAULTS) {
       next += 1;
@@ -142,9 +144,9 @@ const orders = {
   async play(most: number) {
     if (plan !== undefined) await play(most, plan);
   },
-  /** Begins no more requests. */
+  /** Begins no more requests of those that are played now. */
   stop() {
-    next = Number.POSITIVE_INFINITY;
+    end = next;
   },
   count: (): LoadCounts => ({ requests, left, echoes: standing?.echoes() ?? 0, faults, faultCount, kinds }),
   /** Closes the WebSockets. */

@@ -9,7 +9,7 @@ export interface SoakOptions {
   /** All of them, those of the warm-up among them. */
   readonly requests: number;
   readonly seed: number;
-  /** After so many no more requests are made. */
+  /** After so many no more requests are made, and after half of them none of the warm-up. */
   readonly seconds: number;
   /** Between two new configurations. */
   readonly reloadEveryMs: number;
@@ -93,9 +93,9 @@ class Soak {
       this.#reloader = new Reloader(stage.first, stage);
       this.#startMs = performance.now();
       const warmUp = Math.max(requests * WARM_UP, Math.min(LEAST_WARM_UP, requests / 2));
-      await this.#play(stage, Math.round(warmUp));
+      await this.#play(stage, Math.round(warmUp), 0.5);
       this.#before = await this.#rest(stage);
-      await this.#play(stage, requests - Math.round(warmUp));
+      await this.#play(stage, requests - Math.round(warmUp), 1);
       this.#after = await this.#rest(stage, this.#before.measure);
       if (this.#after.load.requests === this.#before.load.requests)
         this.findings.push('time was up, or too much failed, before there was anything to compare');
@@ -105,11 +105,14 @@ class Soak {
     }
   }
 
-  /** Makes requests, and meanwhile new configurations and samples. */
-  async #play(stage: Stage, requests: number): Promise<void> {
+  /**
+   * Makes requests, and meanwhile new configurations and samples.
+   * @param share of the time that there is by then
+   */
+  async #play(stage: Stage, requests: number, share: number): Promise<void> {
     const { reloadEveryMs, sampleEveryMs, seconds, onSample } = this.#options;
     let isOver = false;
-    const leftMs = Math.max(0, seconds * 1_000 - (performance.now() - this.#startMs));
+    const leftMs = Math.max(0, seconds * share * 1_000 - (performance.now() - this.#startMs));
     const timeUp = setTimeout(() => stage.load.ask('stop').catch(() => {}), leftMs);
     const played = stage.load.ask('play', requests).finally(() => {
       isOver = true;
