@@ -36,7 +36,6 @@ const authority = createTestAuthority();
 const audiences = new Map([...STAGE_ROUTES, GUEST_ROUTE].map(({ name, audience }) => [name, audience]));
 const judge = createTokenJudge(emulator.mints, clock);
 const faults: string[] = [];
-let requests = 0;
 
 function findTokenFault(target: string, authorization: string | undefined): string | undefined {
   const route = target.split('/', 2)[1] ?? '';
@@ -47,7 +46,6 @@ function findTokenFault(target: string, authorization: string | undefined): stri
 }
 
 function answer(request: Request, response: Response): void {
-  requests += 1;
   request.on('error', () => {});
   response.on('error', () => {});
   const target = request.url ?? '';
@@ -141,7 +139,7 @@ const orders = {
     authority: authority.cert,
     listener: authority.issue(['localhost', '127.0.0.1']),
   }),
-  count: () => ({ requests, mints: judge.mints(), faults }),
+  count: () => ({ mints: judge.mints(), faults }),
 };
 takeOrders(orders);
 

@@ -260,15 +260,20 @@ test('R48: who leaves with all of a response resets its stream only if the end s
   prompt.end();
   await ended;
   assert.equal(prompt.rstCode, constants.NGHTTP2_NO_ERROR);
+  await clock.advance(900);
   const late = await leave('/');
+  // Nobody waits for anything on the connection, but not for long yet.
+  await clock.advance(200);
   assert.equal(late.closed, false);
+  assert.equal(upstream.sessions[0]?.destroyed, false);
   const stopped = once(late, 'close');
-  await clock.advance(500);
+  await clock.advance(300);
   await stopped;
   assert.equal(late.rstCode, constants.NGHTTP2_CANCEL);
   const unfinished = await leave('/more');
   if (!unfinished.closed) await once(unfinished, 'close');
   assert.equal(unfinished.rstCode, constants.NGHTTP2_CANCEL);
+  assert.equal(upstream.sessions.length, 1);
 });
 
 test('who gives up before the connection stands never reaches the upstream', async (t) => {
