@@ -130,6 +130,10 @@ const origins = {
   http2: `http://127.0.0.1:${await listen(http2)}`,
 } satisfies Record<(typeof STAGE_ROUTES)[number]['upstream'], string>;
 
+function countConnections(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+}
+
 const orders = {
   /** Where all is. The certificates are the upstream's authority, and the proxy's own for its listener. */
   open: () => ({
@@ -139,7 +143,8 @@ const orders = {
     authority: authority.cert,
     listener: authority.issue(['localhost', '127.0.0.1']),
   }),
-  count: () => ({ mints: judge.mints(), faults }),
+  /** `connections`: to upstreams, and to Google. */
+  count: () => ({ connections: countConnections(), mints: judge.mints(), faults }),
 };
 takeOrders(orders);
 

@@ -27,7 +27,7 @@ const { values: flags } = parseArgs({
 /** Rows of the table, about. */
 const SAMPLE_EVERY_MS = 15_000;
 const RELOAD_EVERY_MS = 3_000;
-/** An idle connection to Google stays for some seconds. */
+/** Several tokens are renewed meanwhile. */
 const REST_MS = 6_000;
 
 if (flags.help) console.log(USAGE);
