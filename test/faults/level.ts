@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Measure } from './relay-process.ts';
+import type { Measure } from '../support/process-measure.ts';
 
 const MEGABYTE = 1_048_576;
 

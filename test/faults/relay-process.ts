@@ -1,7 +1,6 @@
-import { createHook } from 'node:async_hooks';
-import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import type { ListenerTls, UpstreamProtocol } from '../../src/config/config.ts';
+import { type Measure, watchProcess } from '../support/process-measure.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 import { staticTokens } from '../support/sites.ts';
 import { type StallWatch, watchStalls } from './stalls.ts';
@@ -27,20 +26,6 @@ export type Order =
   | { readonly kind: 'measure' }
   | { readonly kind: 'tell stalls' }
   | { readonly kind: 'stop' };
-
-/** What a process holds at one moment. */
-export interface Measure {
-  /** Open file descriptors; undefined where the system doesn't tell. */
-  readonly files: number | undefined;
-  /** Sockets and servers that libuv knows of. */
-  readonly sockets: number;
-  /** Timers, also those that don't keep a process alive. */
-  readonly timers: number;
-  readonly heapBytes: number;
-  /** Buffers, and what else is outside the heap but held by it. */
-  readonly externalBytes: number;
-  readonly residentBytes: number;
-}
 
 /** What it answers; `stopped` once every listener has drained. */
 export type Report =
@@ -69,19 +54,7 @@ const DRAIN_MS = 10_000;
 /** Low enough for a slot that is not given back to be missed soon. */
 const MAX_REQUESTS = 700;
 
-// Node makes sockets of these for the first that looks at them: a library does that is loaded with the first handshake.
-void [process.stdout, process.stderr];
-
-const timers = new Set<number>();
-createHook({
-  init(id, type) {
-    if (type === 'Timeout') timers.add(id);
-  },
-  destroy(id) {
-    timers.delete(id);
-  },
-}).enable();
-
+const measure = watchProcess();
 let stalls: StallWatch | undefined;
 const relays = new Map<string, Relay>();
 const endings: (() => unknown)[] = [];
@@ -115,31 +88,6 @@ async function start(plans: readonly RelayPlan[]): Promise<Report> {
   return { kind: 'started', urls };
 }
 
-function measure(): Report {
-  for (const { records } of relays.values()) records.length = 0;
-  globalThis.gc?.();
-  const { heapUsed, external, rss } = process.memoryUsage();
-  return {
-    kind: 'measured',
-    measure: {
-      files: countFiles(),
-      sockets: process.getActiveResourcesInfo().filter((name) => /^(?:TCP|TLS|Pipe)/.test(name)).length,
-      timers: timers.size,
-      heapBytes: heapUsed,
-      externalBytes: external,
-      residentBytes: rss,
-    },
-  };
-}
-
-function countFiles(): number | undefined {
-  try {
-    return readdirSync('/proc/self/fd').length;
-  } catch {
-    return undefined;
-  }
-}
-
 async function stop(): Promise<Report> {
   stalls?.stop();
   await Promise.all([...relays.values()].map((relay) => relay.drain(DRAIN_MS)));
@@ -153,7 +101,8 @@ async function obey(order: Order): Promise<Report> {
       stalls = watchStalls(order.stallMs);
       return start(order.plans);
     case 'measure':
-      return measure();
+      for (const { records } of relays.values()) records.length = 0;
+      return { kind: 'measured', measure: measure() };
     case 'tell stalls':
       return { kind: 'stalls', lastMs: stalls?.lastMs() ?? 0 };
     case 'stop':

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Measure } from '../support/process-measure.ts';
 import { isLevel } from './level.ts';
-import type { Answered, Asked, Measure, Order, RelayPlan, Report } from './relay-process.ts';
+import type { Answered, Asked, Order, RelayPlan, Report } from './relay-process.ts';
 
 /** The process with the relays in it. */
 export interface RelayUnderTest {

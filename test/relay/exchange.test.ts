@@ -5,6 +5,7 @@ import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ProxyError } from '../../src/errors.ts';
+import { data, headers, startFrameUpstream, TYPE } from '../support/http2.ts';
 import { startRelay } from '../support/relays.ts';
 import { staticTokens } from '../support/sites.ts';
 import {
@@ -434,4 +435,18 @@ test('R68: an unexpected failure inside is a 500 for that request, and the next 
   assert.doesNotMatch(await broken.text(), /a bug/);
   assert.match(String(relay.records[0]?.cause), /a bug/);
   assert.equal((await fetch(relay.url)).status, 200);
+});
+
+test('R48: a client of HTTP/1.1 that has all of a response has nothing reset upstream, where the end is still to come', async (t) => {
+  const upstream = await startFrameUpstream(t, (peer, id, count) => {
+    peer.send(headers(id, [':status', '200', 'content-length', '4']), data(id, 'done'));
+    if (count === 2) peer.send(data(1, '', true), data(id, '', true));
+  });
+  const relay = await startRelay(t, upstream.origin, {}, { protocol: 'http2' });
+  for (const _ of ['whose end is late', 'the one after it']) {
+    const response = await fetch(relay.url);
+    assert.equal(await response.text(), 'done');
+  }
+  const resets = upstream.peers.flatMap(({ frames }) => frames.filter(({ type }) => type === TYPE.reset));
+  assert.deepEqual([upstream.peers.length, resets], [1, []]);
 });

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -30,26 +31,39 @@ export interface RunningCli {
 export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** For Node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** With a channel for messages. */
+  readonly ipc?: boolean;
 }
 
 /** Starts the program from its sources with a bare environment; ended with the test if it hasn't ended itself. */
-export function startCli(t: TestContext, args: readonly string[], options: CliOptions = {}): RunningCli {
+export function startCli(
+  t: Pick<TestContext, 'after'>,
+  args: readonly string[],
+  options: CliOptions = {},
+): RunningCli {
+  const { nodeArgs = [], ipc = false } = options;
   const { PATH, HOME, USERPROFILE, SystemRoot, TEMP, TMPDIR } = process.env;
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', CLI, ...args], {
-    cwd: options.cwd ?? ROOT,
-    env: {
-      PATH,
-      HOME,
-      USERPROFILE,
-      SystemRoot,
-      TEMP,
-      TMPDIR,
-      NO_COLOR: '1',
-      GBP_ADMIN: '127.0.0.1:0',
-      ...options.env,
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', ...nodeArgs, CLI, ...args],
+    {
+      cwd: options.cwd ?? ROOT,
+      env: {
+        PATH,
+        HOME,
+        USERPROFILE,
+        SystemRoot,
+        TEMP,
+        TMPDIR,
+        NO_COLOR: '1',
+        GBP_ADMIN: '127.0.0.1:0',
+        ...options.env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  ) as ChildProcessByStdio<null, Readable, Readable>;
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text;

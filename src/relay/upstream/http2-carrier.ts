@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import type { Clock } from '../../clock.ts';
+import { findValue } from '../field-lines.ts';
 import { ConnectionError, type ConnectionFault } from './connection-error.ts';
 import { parseHead, parseStatus, parseTrailers, toRequestError, toRequestHeaders } from './http2-head.ts';
 import { type Http2Upload, startHttp2Upload } from './http2-upload.ts';
@@ -42,6 +43,9 @@ export interface StreamEnd {
   readonly departure: Departure;
 }
 
+/** How long the end of a stream may be in coming (END_STREAM) behind the last byte of a response that says how long it is. */
+const END_MS = 500;
+
 /** One attempt on a stream of an HTTP/2 connection. */
 export class Http2Carrier implements Carrier {
   readonly #attempt: Attempt;
@@ -56,6 +60,8 @@ export class Http2Carrier implements Carrier {
   /** The client was told to go on with its body, in the upstream's place. */
   #hasPressedOn = false;
   #hasHead = false;
+  /** Bytes of the response's content that are still to come; undefined where it doesn't say. */
+  #leftBytes: number | undefined;
   /** The upstream ended its side in order (END_STREAM). */
   #isEnded = false;
   /** All of it has been read from the stream. */
@@ -198,6 +204,7 @@ export class Http2Carrier implements Carrier {
     stream.pause();
     stream.on('data', (chunk: Buffer) => {
       onHeard();
+      if (this.#leftBytes !== undefined) this.#leftBytes -= chunk.length;
       if (this.#isPaused && this.#isEnded) this.#held.push(chunk);
       else this.#giveBody(chunk);
     });
@@ -265,6 +272,8 @@ export class Http2Carrier implements Carrier {
       if (status < 200 || this.#hasHead) throw new BadResponseError('it has no final status');
       const lines = parseHead(raw);
       this.#hasHead = true;
+      const length = findValue(lines, 'content-length');
+      if (length !== undefined) this.#leftBytes = Number(length);
       // A client that isn't refused may send its body without being asked for it.
       if (status < 300) this.#upload?.release();
       this.#attempt.onHead(status, '', lines);
@@ -289,7 +298,11 @@ export class Http2Carrier implements Carrier {
     this.#attempt.onComplete(this.#trailers);
   }
 
-  /** Gives the stream back, whatever is left of it. */
+  /**
+   * Gives the stream back, whatever is left of it. A client of HTTP/1.1 is done with the last byte of content, and here the stream's end is
+   * still to come: that is waited for, as an upstream which is sent many resets takes them for an attack, and gives up the connection with
+   * all that is on it (CVE-2023-44487).
+   */
   #reset(): void {
     this.#upload?.stop();
     this.#held = [];
@@ -300,8 +313,15 @@ export class Http2Carrier implements Carrier {
     setImmediate(() => {
       // Node destroys what it closes. What the upstream has closed it may keep for the sake of what is unread.
       if (stream.closed) stream.destroy();
+      else if (this.#leftBytes === 0 && !this.#isUploading) this.#awaitEnd(stream);
       else stream.close(constants.NGHTTP2_CANCEL);
     });
+  }
+
+  #awaitEnd(stream: ClientHttp2Stream): void {
+    stream.resume();
+    const cancel = this.#clock.schedule(END_MS, () => stream.close(constants.NGHTTP2_CANCEL));
+    stream.once('close', cancel);
   }
 
   /** What the upstream sent wrong, and what the receiver throws, ends this stream and nothing else. */

@@ -71,8 +71,8 @@ export class Http2Connection implements Road {
   #lastStreamId = Number.POSITIVE_INFINITY;
   /** Milliseconds without a request, as counted by `tick`. */
   #idleMs = 0;
-  /** Milliseconds in which nobody waited for what is still open on it, as counted by `tick`. */
-  #abandonedMs = 0;
+  /** Milliseconds in which nobody waited for what is still open on it, from one `tick` to another; undefined while somebody does. */
+  #abandonedMs: number | undefined;
 
   constructor(options: Http2ConnectionOptions) {
     this.#options = options;
@@ -144,7 +144,7 @@ export class Http2Connection implements Road {
   tick(passedMs: number): void {
     if (this.#session === undefined) return;
     if (this.#carriers.size === 0) {
-      this.#abandonedMs = 0;
+      this.#abandonedMs = undefined;
       this.#idleMs += passedMs;
       if (this.#session.destroyed || this.#idleMs >= this.#options.keepAliveMs) this.#leave();
       return;
@@ -166,8 +166,9 @@ export class Http2Connection implements Road {
    */
   #isAbandoned(passedMs: number): boolean {
     const isWanted = !this.session.destroyed && [...this.#carriers].some(({ isOver }) => !isOver);
-    this.#abandonedMs = isWanted ? 0 : this.#abandonedMs + passedMs;
-    return this.#abandonedMs >= FAREWELL_MS;
+    if (isWanted) this.#abandonedMs = undefined;
+    else this.#abandonedMs = this.#abandonedMs === undefined ? 0 : this.#abandonedMs + passedMs;
+    return this.#abandonedMs !== undefined && this.#abandonedMs >= FAREWELL_MS;
   }
 
   depart(): Departure {

@@ -239,6 +239,43 @@ test('R48: who gives up resets the stream and no other, wherever the request is'
   assert.equal(upstream.streams.size, 1);
 });
 
+test('R48: who leaves with all of a response resets its stream only if the end stays away', async (t) => {
+  const upstream = await startHttp2Upstream(t, (stream, headers) => {
+    stream.respond({ ':status': 200, 'content-length': headers[':path'] === '/more' ? 5 : 4 });
+    stream.write('done');
+  });
+  const clock = new FakeClock();
+  const lane = startHttp2Lane(t, upstream.origin, { clock });
+  const leave = async (target: string): Promise<ServerHttp2Stream> => {
+    const arrived = once(upstream.server, 'stream');
+    const left = attempt(lane, { target, onTold: (event, carrier) => event === 'body' && carrier.abort() });
+    const [stream] = (await arrived) as [ServerHttp2Stream];
+    await left.next('body');
+    await settle();
+    return stream;
+  };
+  const prompt = await leave('/');
+  assert.equal(prompt.closed, false);
+  const ended = once(prompt, 'close');
+  prompt.end();
+  await ended;
+  assert.equal(prompt.rstCode, constants.NGHTTP2_NO_ERROR);
+  await clock.advance(900);
+  const late = await leave('/');
+  // Nobody waits for anything on the connection, but not for long yet.
+  await clock.advance(200);
+  assert.equal(late.closed, false);
+  assert.equal(upstream.sessions[0]?.destroyed, false);
+  const stopped = once(late, 'close');
+  await clock.advance(300);
+  await stopped;
+  assert.equal(late.rstCode, constants.NGHTTP2_CANCEL);
+  const unfinished = await leave('/more');
+  if (!unfinished.closed) await once(unfinished, 'close');
+  assert.equal(unfinished.rstCode, constants.NGHTTP2_CANCEL);
+  assert.equal(upstream.sessions.length, 1);
+});
+
 test('who gives up before the connection stands never reaches the upstream', async (t) => {
   const upstream = await startHttp2Upstream(t, (stream) =>
     stream.respond({ ':status': 200 }, { endStream: true }),
