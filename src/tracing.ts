@@ -2,7 +2,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { ExchangeRecord, Observer } from './observe/events.ts';
 import { joinObservers } from './observe/observers.ts';
 import { readSpanWish, type SpanSettings } from './observe/otel-environment.ts';
-import { NOT_INSTALLED, openSpanExport, type SpanExport } from './observe/span-export.ts';
+import { NOT_INSTALLED, OWN_TRACE_ID, openSpanExport, type SpanExport } from './observe/span-export.ts';
 import { toSpans } from './observe/spans.ts';
 import { readVersion } from './version.ts';
 
@@ -93,7 +93,7 @@ function toSpanObserver(spans: SpanExport, { sampler }: SpanSettings, clock: Clo
     // Nobody would sample it: nothing has to be made of it first.
     if (sampler.isParentBased && record.trace?.isSampled === false) return;
     // Spans sent through this very proxy would make spans for ever.
-    if (record.trace?.traceId === spans.ownTraceId) return;
+    if (record.trace?.traceId === OWN_TRACE_ID) return;
     spans.write(toSpans(record, clock.now().wallMs), record.trace);
   };
   return {

@@ -12,8 +12,6 @@ export interface SpanExport {
   close(): Promise<void>;
   /** How many are sampled and neither sent nor lost. */
   readonly unsent: number;
-  /** The trace that its own requests belong to, which nobody samples: where they come by, they aren't to be traced. */
-  readonly ownTraceId: string;
 }
 
 export interface SpanExportOptions {
@@ -23,6 +21,12 @@ export interface SpanExportOptions {
   /** Told of spans that are lost, and why: a code or a few words, never what anybody sent. */
   readonly onLost: (count: number, why: string) => void;
 }
+
+/**
+ * The trace that the requests with spans belong to, which nobody samples: where they come by a proxy, one of its own workers say, they
+ * aren't to be traced.
+ */
+export const OWN_TRACE_ID = Buffer.from('gcp-bearer-proxy').toString('hex');
 
 /** What `import()` says of a package that isn't there, and `require` of one that it needs. */
 export const NOT_INSTALLED: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
@@ -44,14 +48,13 @@ export async function openSpanExport({ settings, version, onLost }: SpanExportOp
   ]);
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace } = api;
   const ids = new sdk.RandomIdGenerator();
-  const ownTraceId = ids.generateTraceId();
   const { url, timeoutMs, maxQueued, maxBatch } = settings;
   const exporter = new OTLPTraceExporter({
     url,
     timeoutMillis: timeoutMs,
     // At the end all that waits is sent at once, while a batch may be under way.
     concurrencyLimit: Math.ceil(maxQueued / maxBatch) + 1,
-    headers: { traceparent: `00-${ownTraceId}-${ids.generateSpanId()}-00` },
+    headers: { traceparent: `00-${OWN_TRACE_ID}-${ids.generateSpanId()}-00` },
   });
   // Counted here as well: OpenTelemetry says nothing of those it drops.
   let queued = 0;
@@ -128,7 +131,6 @@ export async function openSpanExport({ settings, version, onLost }: SpanExportOp
     get unsent() {
       return unsent;
     },
-    ownTraceId,
   };
 }
 
