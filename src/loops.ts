@@ -1,7 +1,7 @@
 import type { AssembledRoute } from './assemble.ts';
 import { ProxyError } from './errors.ts';
 import { findLoopbackPort } from './loopback.ts';
-import type { BoundAddress } from './relay/client/listen.ts';
+import type { BoundAddress } from './relay/client/door.ts';
 
 /**
  * A route that leads back to this proxy would call itself until something breaks. For ports that are known only now; the

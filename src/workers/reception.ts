@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ListenerConfig } from '../config/config.ts';
+import { toBound } from '../relay/client/door.ts';
 import { PROBE_DELAY_MS } from '../relay/client/http1-server.ts';
-import { type ListenerAddress, toBound } from '../relay/client/listen.ts';
+import type { ListenerAddress } from '../relay/client/listen.ts';
 import { type Bindable, open } from '../relay/client/open.ts';
 
 /** Where connections come in that somebody else serves. */

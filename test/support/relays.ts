@@ -13,13 +13,8 @@ import type {
 import { type ClientSecret, createClientSecret } from '../../src/gate/client-secret.ts';
 import { createSignIns } from '../../src/gate/sign-ins.ts';
 import type { ExchangeRecord } from '../../src/observe/events.ts';
-import {
-  attend,
-  type Listener,
-  type ListenOptions,
-  listen,
-  readAllTls,
-} from '../../src/relay/client/listen.ts';
+import type { DoorOptions } from '../../src/relay/client/door.ts';
+import { attend, type Listener, listen, readAllTls } from '../../src/relay/client/listen.ts';
 import type { ExchangeContext } from '../../src/relay/exchange.ts';
 import { createLoad } from '../../src/relay/load.ts';
 import type { Route, Site } from '../../src/relay/site.ts';
@@ -147,7 +142,7 @@ export async function startSite(
 /** As with workers, but in one process: connections are accepted by one server and served by another. */
 async function listenAndAttend(
   listeners: readonly ListenerConfig[],
-  options: ListenOptions,
+  options: DoorOptions,
 ): Promise<Pick<Listener, 'addresses' | 'close'>> {
   const attendant = attend(await readAllTls(listeners), options);
   const { addresses, close } = await openReception(listeners, (listener, socket) => {
