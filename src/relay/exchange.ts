@@ -1,13 +1,11 @@
-import type { Diagnosis, Refuser } from '../auth/refusal.ts';
+import type { Refuser } from '../auth/refusal.ts';
 import type { HeldToken } from '../auth/token-source.ts';
 import { ProxyError } from '../errors.ts';
 import type { Caller } from '../gate/caller.ts';
 import { toSharedLines, withoutCors } from '../gate/cors-response.ts';
 import type { SignIns } from '../gate/sign-ins.ts';
-import type { ExchangeRecord, Observer } from '../observe/events.ts';
+import type { Observer } from '../observe/events.ts';
 import { tell } from '../observe/observers.ts';
-import { redactTarget } from '../observe/redact.ts';
-import { parseTraceparent } from '../observe/trace.ts';
 import {
   type Answer,
   toAskAnswer,
@@ -18,6 +16,7 @@ import {
 } from './answers.ts';
 import type { Client, ClientListener } from './client/client.ts';
 import { composeHead, type Decision, decide, type Forward } from './decide.ts';
+import { ExchangeReport } from './exchange-report.ts';
 import { findValue } from './field-lines.ts';
 import { toGrpcType } from './grpc.ts';
 import type { OwnPage } from './known-client.ts';
@@ -33,7 +32,6 @@ import {
   type Screened,
 } from './refusal-screen.ts';
 import type { RequestBody } from './request-body.ts';
-import { nextRequestId } from './request-id.ts';
 import { type Localize, toClientHead, toInterimLines, toSwitchHead } from './response-head.ts';
 import { toBodyDenial, toRateDenial } from './route-rules.ts';
 import type { Site } from './site.ts';
@@ -53,7 +51,7 @@ export interface ExchangeContext {
   /** Whether the proxy is on its way out: each response then asks its client to close the connection. */
   isDraining(): boolean;
   /** Milliseconds on a monotonic clock. */
-  monotonicMs(): number;
+  readonly monotonicMs: () => number;
   /** Milliseconds since the epoch. */
   wallMs(): number;
 }
@@ -62,39 +60,28 @@ export interface ExchangeContext {
 export class Exchange implements UpgradeReceiver, ClientListener {
   readonly #context: ExchangeContext;
   readonly #client: Client;
-  readonly #startMs: number;
+  readonly #report: ExchangeReport;
   #site: Site | undefined;
   #forward: Forward | undefined;
   /** Undefined for whom the gate hasn't let in. */
   #caller: Caller | undefined;
-  /** The name of the route; undefined while there is none. */
-  #route: string | undefined;
   #token: HeldToken | undefined;
-  #tokenAgeMs: number | undefined;
   #sending: Sending | undefined;
-  #sentMs: number | undefined;
-  #upstreamMs: number | undefined;
   #body: RequestBody | null = null;
-  #responseBytes = 0;
   #hasHead = false;
   #isOver = false;
   #isCounted = false;
   #wasAskedOn = false;
   /** The connection speaks another protocol now, which is the carrier's business. */
   #isSwitched = false;
-  #error: ProxyError | undefined;
-  #leaked: readonly string[] | undefined;
-  #requestId: string | undefined;
   #screen: RefusalScreen | undefined;
   /** What came behind a refusal that is on the screen. */
   #screenedTrailers: readonly string[] = [];
-  #isReplay = false;
-  #refusal: Diagnosis | undefined;
 
   constructor(context: ExchangeContext, client: Client) {
     this.#context = context;
     this.#client = client;
-    this.#startMs = context.monotonicMs();
+    this.#report = new ExchangeReport(context.monotonicMs);
   }
 
   /** Decides, and answers or forwards. Never throws. */
@@ -119,18 +106,18 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     switch (decision.kind) {
       case 'answer':
         this.#caller = decision.caller;
-        this.#route = decision.route;
+        this.#report.route = decision.route;
         this.#fail(decision.error);
         return;
       case 'ask':
-        this.#error = decision.error;
+        this.#report.error = decision.error;
         this.#answer(toAskAnswer(decision.error, decision.url, decision.from));
         return;
       case 'server-options':
         this.#answer(toServerOptionsAnswer());
         return;
       case 'preflight':
-        this.#route = decision.route;
+        this.#report.route = decision.route;
         this.#answer(toPreflightAnswer(decision.lines));
         return;
       case 'own-page':
@@ -139,7 +126,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       case 'forward':
         this.#forward = decision;
         this.#caller = decision.caller;
-        this.#route = decision.route.name;
+        this.#report.route = decision.route.name;
         this.#admit(decision);
     }
   }
@@ -151,7 +138,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#findToken(forward);
       return;
     }
-    this.#whenKnown(rate.take(this.#startMs), (earlyMs) => {
+    this.#whenKnown(rate.take(this.#report.startMs), (earlyMs) => {
       if (earlyMs > 0) this.#fail(toRateDenial(name, rate, earlyMs));
       else this.#findToken(forward);
     });
@@ -175,7 +162,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     const { site, signIns, wallMs } = this.#context;
     const context = { site: this.#site ?? site(), signIns, nowMs: wallMs() };
     this.#whenKnown(toOwnAnswer(page, context), ({ answer, error }) => {
-      this.#error = error;
+      this.#report.error = error;
       this.#answer(answer);
     });
   }
@@ -202,11 +189,11 @@ export class Exchange implements UpgradeReceiver, ClientListener {
 
   #send(forward: Forward, token: HeldToken | undefined): void {
     this.#token = token;
-    this.#tokenAgeMs = token?.ageMs();
+    this.#report.tokenAgeMs = token?.ageMs();
     try {
       const lines = composeHead(forward, token);
       this.#body ??= this.#openBody(forward);
-      this.#sentMs = this.#context.monotonicMs();
+      this.#report.onSent();
       const { connection } = this.#client;
       if (forward.upgrade !== undefined && connection !== undefined) {
         const { target, route } = forward;
@@ -256,15 +243,15 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   }
 
   onSwitch(rawLines: readonly string[]): readonly string[] {
-    this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
+    this.#report.onHead();
     const head = toSwitchHead(rawLines, this.#token?.value, this.#localize());
-    this.#leaked = head.leaked;
+    this.#report.leaked = head.leaked;
     this.#hasHead = true;
     this.#isSwitched = true;
     this.#client.handOver();
     const { observer } = this.#context;
     if (observer?.onWebSocket !== undefined) {
-      const record = this.#toRecord();
+      const record = this.#report.toRecord(this.#client, this.#forward, this.#body);
       tell(observer, (one) => one.onWebSocket?.(record));
     }
     return this.#withoutCors(head.lines);
@@ -277,7 +264,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
 
   onHead(status: number, reason: string, rawLines: readonly string[]): void {
     if (this.#isOver) return;
-    this.#upstreamMs = this.#context.monotonicMs() - (this.#sentMs ?? 0);
+    this.#report.onHead();
     const refused = isRefusal(status) ? this.#toRefusedRequest() : undefined;
     if (refused === undefined) {
       this.#begin(status, reason, rawLines);
@@ -295,7 +282,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     const [forward, token] = [this.#forward, this.#token];
     const tokens = forward?.route.tokens;
     if (forward === undefined || token === undefined || tokens === undefined) return undefined;
-    return { forward, tokens, token, isReplay: this.#isReplay, wallMs: this.#context.wallMs() };
+    return { forward, tokens, token, isReplay: this.#report.isReplay, wallMs: this.#context.wallMs() };
   }
 
   #onScreened(forward: Forward, screened: Screened): void {
@@ -303,12 +290,12 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#screen = undefined;
     if (screened.kind === 'replay') {
       if (!screened.isComplete) this.#sending?.abort();
-      this.#isReplay = true;
+      this.#report.isReplay = true;
       this.#send(forward, screened.token);
       return;
     }
     const { head, chunks, isComplete, by, diagnosis } = screened;
-    this.#refusal = diagnosis;
+    this.#report.refusal = diagnosis;
     this.#begin(head.status, head.reason, head.lines, by);
     let wantsMore = true;
     for (const chunk of chunks) wantsMore = this.onData(chunk);
@@ -320,8 +307,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
   #begin(status: number, reason: string, rawLines: readonly string[], by?: Refuser): void {
     const token = this.#token?.value;
     const head = toClientHead(rawLines, status, token, this.#localize());
-    if (by !== undefined) head.lines.push(...toReceivedLine(status, by, this.#refusal?.cause));
-    this.#leaked = head.leaked;
+    if (by !== undefined) head.lines.push(...toReceivedLine(status, by, this.#report.refusal?.cause));
+    this.#report.leaked = head.leaked;
     const safeReason = token !== undefined && reason.includes(token) ? '' : reason;
     try {
       this.#client.sendHead({
@@ -360,7 +347,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#screen.onData(chunk);
       return this.#screen === undefined;
     }
-    this.#responseBytes += chunk.length;
+    this.#report.responseBytes += chunk.length;
     return this.#client.sendData(chunk);
   }
 
@@ -396,7 +383,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       reason instanceof ProxyError
         ? reason
         : new ProxyError('internal', 'The proxy failed on this request.', { cause: reason });
-    this.#error = error;
+    this.#report.error = error;
     if (this.#hasHead) {
       // What was promised can't be delivered: break the connection, never end it cleanly (RFC 9112, section 8).
       if (!this.#isSwitched) this.#client.breakOff();
@@ -406,8 +393,8 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     const { lines } = this.#client.head;
     const contentType = findValue(lines, 'content-type');
     const answer = toErrorAnswer(error, {
-      route: this.#route,
-      requestId: this.#id(),
+      route: this.#report.route,
+      requestId: this.#report.id,
       grpcType: toGrpcType({ contentType }),
     });
     this.#answer(toPageAnswer(answer, error, this.#caller, lines));
@@ -423,59 +410,14 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     this.#conclude();
   }
 
-  #id(): string {
-    this.#requestId ??= nextRequestId();
-    return this.#requestId;
-  }
-
   #conclude(): void {
     this.#isOver = true;
     const { observer, load } = this.#context;
     if (this.#isCounted) load.leave();
     if (observer === undefined) return;
-    const record = this.#toRecord();
+    const record = this.#report.toRecord(this.#client, this.#forward, this.#body);
     tell(observer, (one) => one.onExchange(record));
   }
-
-  /** What there is to say of it now. */
-  #toRecord(): ExchangeRecord {
-    const { head, sentStatus } = this.#client;
-    const forward = this.#forward;
-    const target = redactTarget(head.target);
-    const traceparent =
-      forward === undefined ? findValue(head.lines, 'traceparent') : forward.facts.traceparent;
-    return {
-      requestId: this.#id(),
-      method: head.method,
-      target,
-      scheme: head.scheme,
-      httpVersion: head.httpMajor === 1 ? `1.${head.httpMinor}` : String(head.httpMajor),
-      host: forward?.forwardedHost || undefined,
-      route: this.#route,
-      upstream: forward?.route.upstreamOrigin,
-      upstreamTarget: toUpstreamTarget(forward, target),
-      status: sentStatus,
-      error: this.#error?.code,
-      message: this.#error?.message,
-      sentMs: this.#sentMs === undefined ? undefined : this.#sentMs - this.#startMs,
-      upstreamMs: this.#upstreamMs,
-      totalMs: this.#context.monotonicMs() - this.#startMs,
-      tokenAgeMs: this.#tokenAgeMs,
-      requestBytes: this.#body?.readBytes ?? 0,
-      responseBytes: this.#responseBytes,
-      trace: traceparent === undefined ? undefined : parseTraceparent(traceparent),
-      refusal: this.#refusal,
-      isReplay: this.#isReplay,
-      leakedHeaders: this.#leaked,
-      cause: this.#error?.code === 'internal' ? this.#error.cause : undefined,
-    };
-  }
-}
-
-/** Redacted; most routes leave it as it is. */
-function toUpstreamTarget(forward: Forward | undefined, target: string): string | undefined {
-  if (forward === undefined) return undefined;
-  return forward.target === forward.head.target ? target : redactTarget(forward.target);
 }
 
 function toOverload({ limit }: Load): ProxyError {
