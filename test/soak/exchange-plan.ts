@@ -23,6 +23,17 @@ export interface ExchangePlan {
   readonly sentBytes: number;
 }
 
+/** Nothing out of the ordinary, and a request without content. */
+export const PLAIN = {
+  status: 200,
+  pieces: 1,
+  gapMs: 0,
+  waitMs: 0,
+  isLast: false,
+  sentAt: -1,
+  sentBytes: 0,
+} as const;
+
 /** The field that a response bears its request's number in. */
 export const NUMBER_FIELD = 'x-soak-number';
 /** The field in which an upstream says what was wrong with the request. */

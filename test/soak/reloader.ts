@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { scrape } from '../support/exposition.ts';
 import { send } from '../support/stack.ts';
 import type { Version, Versions } from './configuration.ts';
-import { type ExchangePlan, NUMBER_FIELD, toTarget } from './exchange-plan.ts';
+import { type ExchangePlan, NUMBER_FIELD, PLAIN, toTarget } from './exchange-plan.ts';
 import { GUEST_ROUTE } from './stage-routes.ts';
 
 /** How a new configuration is asked for. */
@@ -118,19 +118,7 @@ export class Reloader {
 
   /** The guest is served where it is configured, and where it isn't there is nothing. */
   async #probe(): Promise<void> {
-    const plan: ExchangePlan = {
-      route: GUEST_ROUTE.name,
-      number: this.#asked,
-      status: 200,
-      at: 0,
-      bytes: 10,
-      pieces: 1,
-      gapMs: 0,
-      waitMs: 0,
-      isLast: false,
-      sentAt: -1,
-      sentBytes: 0,
-    };
+    const plan: ExchangePlan = { ...PLAIN, route: GUEST_ROUTE.name, number: this.#asked, at: 0, bytes: 10 };
     const { status, headers } = await send(this.#options.url, toTarget(plan), 'GET', { Connection: 'close' });
     const wanted = this.#inForce.hasGuest ? 200 : 404;
     const isRight = status === wanted && (status === 404 || headers[NUMBER_FIELD] === String(plan.number));

@@ -1,5 +1,5 @@
 import { createRandom, type Random } from '../faults/random.ts';
-import { type ExchangePlan, MOST_BYTES, PLACES } from './exchange-plan.ts';
+import { type ExchangePlan, MOST_BYTES, PLACES, PLAIN } from './exchange-plan.ts';
 
 /** When a client leaves that doesn't wait for its response. */
 export interface Leaving {
@@ -109,17 +109,11 @@ export function chooseTask(seed: number, number: number, routes: readonly string
     isChunked,
     leaves,
     plan: {
+      ...PLAIN,
       route: random.pick(routes),
       number,
-      status: 200,
       at: random.between(0, PLACES - 1),
       bytes: random.between(0, 999),
-      pieces: 1,
-      gapMs: 0,
-      waitMs: 0,
-      isLast: false,
-      sentAt: -1,
-      sentBytes: 0,
       ...plan,
     },
   };
