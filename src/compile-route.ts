@@ -5,17 +5,15 @@ import type { Route } from './relay/site.ts';
 import type { Transport } from './relay/upstream/transport.ts';
 import type { UpgradeCarrier } from './relay/upstream/upgrade.ts';
 
+/** What a route is compiled from. */
+export type RouteParts = Pick<AssembledRoute, 'config' | 'origin' | 'spareHeader' | 'tokens'>;
+
 /**
  * A route as the relay takes it.
  * @param rate what was counted of its rate so far; a new count if left out
  */
 export function compileRoute(
-  {
-    config,
-    origin,
-    spareHeader,
-    tokens,
-  }: Pick<AssembledRoute, 'config' | 'origin' | 'spareHeader' | 'tokens'>,
+  { config, origin, spareHeader, tokens }: RouteParts,
   transport: Transport,
   upgrades: UpgradeCarrier,
   rate: RateLimit | undefined = config.limits.rate && createRateLimit(config.limits.rate),

@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { listSecretVariables, toChildEnvironment } from './auth/credentials/child-environment.ts';
-import type { TokenSource } from './auth/token-source.ts';
 import { isProxyError, type ProxyError } from './errors.ts';
 import type { Front, FrontParts, OpenFront } from './front.ts';
 import type { MetricFamily } from './observe/instruments.ts';
 import type { Fill } from './observe/state.ts';
+import { findChangedCertificates } from './relay/client/listen.ts';
 import type { RateLimit } from './relay/rate-limit.ts';
 import { requestIdPrefix } from './relay/request-id.ts';
-import type { LoadedSite } from './site-loader.ts';
-import { findChangedCertificates, type Order, prepareOrder } from './site-order.ts';
+import { findSources, type LoadedSite } from './site-loader.ts';
+import { type Order, prepareOrder } from './site-order.ts';
 import { createCrew, type Worker, type WorkerEvent } from './workers/crew.ts';
 import { createHandOver } from './workers/hand-over.ts';
 import { createLedger } from './workers/ledger.ts';
@@ -183,14 +183,13 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
       for (const { link } of crew.running()) link.tell('ending', undefined);
     },
     async prepare(next) {
-      const before = order;
       orderCount += 1;
       const nextOrder = await prepareOrder(orderCount, next, desk);
       const ready = crew.running();
       const answers = await Promise.all(ready.map((worker) => prepareOne(worker, nextOrder)));
       const drop = (): void => {
         for (const { link } of ready) link.tell('drop', nextOrder.number);
-        desk.keepOnly(findSources(inForce()));
+        desk.keepOnly(findSources(inForce().routes));
       };
       const refusal = answers.find((answer) => answer !== undefined);
       if (refusal !== undefined) {
@@ -198,7 +197,7 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
         throw refusal;
       }
       return {
-        certFiles: findChangedCertificates(next, before, nextOrder),
+        certFiles: findChangedCertificates(next.config.listen, order.materials, nextOrder.materials),
         async apply() {
           order = nextOrder;
           const applyTo = async (worker: Worker): Promise<void> => {
@@ -207,7 +206,7 @@ async function openCrewFront(options: CrewFrontOptions, parts: FrontParts): Prom
             orders.set(worker, nextOrder);
           };
           await Promise.all(crew.running().map((worker) => applyTo(worker).catch(worker.kill)));
-          desk.keepOnly(findSources(next));
+          desk.keepOnly(findSources(next.routes));
         },
         drop,
       };
@@ -233,10 +232,6 @@ async function prepareOne(worker: Worker, { number, make }: Order): Promise<Prox
     worker.kill();
   }
   return undefined;
-}
-
-function findSources({ routes }: LoadedSite): ReadonlySet<TokenSource> {
-  return new Set(routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
 }
 
 function findRate({ site }: LoadedSite, name: string): RateLimit | undefined {

@@ -1,6 +1,5 @@
-import type { AssembledRoute } from './assemble.ts';
 import type { Clock } from './clock.ts';
-import { compileRoute } from './compile-route.ts';
+import { compileRoute, type RouteParts } from './compile-route.ts';
 import { isUnixAddress } from './config/address.ts';
 import type { Config, RateConfig } from './config/config.ts';
 import { findForwardProxy, type ProxyEnvironment } from './forward-proxy.ts';
@@ -14,9 +13,6 @@ import { createTransport, type Transport } from './relay/upstream/transport.ts';
 import { createUpgradeCarrier, type UpgradeCarrier } from './relay/upstream/upgrade.ts';
 import { createHomeward } from './routing/homeward.ts';
 import { createRouteTable } from './routing/table.ts';
-
-/** What a route is compiled from. */
-export type RouteParts = Pick<AssembledRoute, 'config' | 'origin' | 'spareHeader' | 'tokens'>;
 
 /** Makes sites of routes whose way is known, one after the other; connections and counts of what is the same are kept. */
 export interface SiteCompiler {

@@ -61,7 +61,7 @@ export function createSiteLoader(options: SiteLoaderOptions): SiteLoader {
     env,
     onUpstream,
     openSockets,
-    createRate: (rate) => createRateLimit(rate),
+    createRate: createRateLimit,
   });
   const launches: Uint8Array[] = [];
 
@@ -101,6 +101,7 @@ export function createSiteLoader(options: SiteLoaderOptions): SiteLoader {
   };
 }
 
-function findSources(routes: readonly AssembledRoute[]): ReadonlySet<TokenSource> {
+/** What their tokens come from. */
+export function findSources(routes: readonly AssembledRoute[]): ReadonlySet<TokenSource> {
   return new Set(routes.flatMap(({ tokens }) => (tokens === undefined ? [] : [tokens])));
 }

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { TokenSource } from './auth/token-source.ts';
 import { readAllTls } from './relay/client/listen.ts';
 import type { LoadedSite } from './site-loader.ts';
@@ -10,6 +9,7 @@ import type { TokenDesk } from './workers/token-desk.ts';
 export interface Order {
   /** Tells it from all others. */
   readonly number: number;
+  readonly materials: SiteOrder['materials'];
   /** With the tokens of the moment. */
   make(): SiteOrder;
 }
@@ -38,7 +38,7 @@ export async function prepareOrder(
     materials,
     certificates,
   });
-  return { number, make };
+  return { number, materials, make };
 }
 
 function toSourceOrder(
@@ -48,17 +48,4 @@ function toSourceOrder(
   if (known === undefined) return undefined;
   const { source, tokens } = known;
   return { source, request: tokens.request, snapshot: desk.snapshot(source) };
-}
-
-/** The names of the certificates that are others in the second order, which was made for this site. */
-export function findChangedCertificates(
-  { config: { listen } }: LoadedSite,
-  before: Order,
-  order: Order,
-): readonly string[] {
-  const [old, next] = [before.make(), order.make()];
-  return listen.flatMap(({ tls }, index) => {
-    const isSame = isDeepStrictEqual(old.materials[index], next.materials[index]);
-    return tls === undefined || isSame ? [] : [tls.certFile];
-  });
 }

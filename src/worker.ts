@@ -56,12 +56,10 @@ export function runWorker(port: Port, clock: Clock = systemClock): () => void {
     port,
     {
       async start(order) {
-        const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
         parts = await createParts(order, { link, clock, sourceOf, isDraining: () => isDraining, site });
       },
       prepare({ number, site: order }) {
         const { compiler, prepared } = started();
-        const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
         prepared.set(number, { order, site: compile(compiler, order, sourceOf) });
       },
       apply(number) {
@@ -118,6 +116,7 @@ export function runWorker(port: Port, clock: Clock = systemClock): () => void {
   );
   const watch = countClosed((count) => link.tell('closed', count));
   const site = (): Site => started().inForce.site;
+  const sourceOf = (source: SourceOrder) => takeSource(sources, source, link, clock);
   return () => parts?.log.flush();
 }
 

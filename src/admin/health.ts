@@ -1,6 +1,6 @@
 import type { TokenStatus } from '../auth/token-source.ts';
 import type { CrewState, Fill } from '../observe/state.ts';
-import { type AdminAnswer, type Endpoint, toJsonAnswer } from './endpoint.ts';
+import { type Endpoint, toJsonAnswer } from './endpoint.ts';
 
 /** What the admin port tells of a route. */
 export interface AdminRoute {
@@ -47,12 +47,10 @@ export function createHealthEndpoints(options: HealthOptions): readonly Endpoint
         ? toJsonAnswer(200, { status: 'started' })
         : toJsonAnswer(503, { status: 'starting' }),
     ),
-    get('/readyz', () => {
-      const answer = (): AdminAnswer => {
-        const readiness = describeReadiness(options);
-        return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
-      };
-      return options.look === undefined ? answer() : options.look(false).then(answer);
+    get('/readyz', async () => {
+      await options.look?.(false);
+      const readiness = describeReadiness(options);
+      return toJsonAnswer(readiness.ready ? 200 : 503, readiness);
     }),
   ];
 }

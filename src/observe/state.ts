@@ -120,12 +120,11 @@ function toCrewFamilies({ count, running, restarts }: CrewState): readonly Metri
     gauge('gbp_workers', 'Processes that take requests, as many as there are to be.', only(count)),
     gauge('gbp_workers_running', 'Processes that take requests, as many as are at work.', only(running)),
     {
-      ...gauge(
-        'gbp_worker_restarts_total',
-        'How often one was started in place of one that had ended.',
-        only(restarts),
-      ),
+      name: 'gbp_worker_restarts_total',
+      help: 'How often one was started in place of one that had ended.',
       type: 'counter',
+      aggregator: 'sum',
+      values: only(restarts),
     },
   ];
 }

@@ -144,7 +144,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
     });
   }
 
-  /** Goes on with what is known, or once another process has said it. */
+  /** Goes on with what is known, or once it is. */
   #whenKnown<T extends object | number>(value: T | Promise<T>, goOn: (value: T) => void): void {
     if (!(value instanceof Promise)) {
       goOn(value);
@@ -179,12 +179,7 @@ export class Exchange implements UpgradeReceiver, ClientListener {
       this.#send(forward, held);
       return;
     }
-    tokens.obtain().then(
-      (token) => {
-        if (!this.#isOver) this.#send(forward, token);
-      },
-      (error: unknown) => this.#fail(error),
-    );
+    this.#whenKnown(tokens.obtain(), (token) => this.#send(forward, token));
   }
 
   #send(forward: Forward, token: HeldToken | undefined): void {

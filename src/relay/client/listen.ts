@@ -76,7 +76,7 @@ export async function listen(listeners: readonly ListenerConfig[], options: Door
       const read = await readAllTls(next);
       const isChanged = (index: number): boolean => !isDeepStrictEqual(read[index], materials[index]);
       return {
-        certFiles: next.flatMap(({ tls }, index) => (tls && isChanged(index) ? [tls.certFile] : [])),
+        certFiles: findChangedCertificates(next, materials, read),
         apply() {
           loads.setLimit(maxConnections);
           for (const [door, { position }] of doors) if (isChanged(position)) door.setTls(read[position]);
@@ -140,4 +140,15 @@ export function readAllTls(
   listeners: readonly ListenerConfig[],
 ): Promise<readonly (TlsMaterial | undefined)[]> {
   return Promise.all(listeners.map(({ tls }) => tls && readTlsMaterial(tls)));
+}
+
+/** The names of the certificates that are others now, of what each listener speaks TLS with before and after. */
+export function findChangedCertificates(
+  listeners: readonly ListenerConfig[],
+  before: readonly (TlsMaterial | undefined)[],
+  after: readonly (TlsMaterial | undefined)[],
+): readonly string[] {
+  return listeners.flatMap(({ tls }, index) =>
+    tls === undefined || isDeepStrictEqual(before[index], after[index]) ? [] : [tls.certFile],
+  );
 }
