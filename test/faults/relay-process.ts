@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test';
 import type { ListenerTls, UpstreamProtocol } from '../../src/config/config.ts';
+import { takeOrders } from '../support/orders.ts';
 import { type Measure, watchProcess } from '../support/process-measure.ts';
 import { type Relay, startRelay } from '../support/relays.ts';
 import { staticTokens } from '../support/sites.ts';
@@ -20,31 +21,6 @@ export interface RelayPlan {
   readonly token?: string;
 }
 
-/** What is told to this process. */
-export type Order =
-  | { readonly kind: 'start'; readonly plans: readonly RelayPlan[]; readonly stallMs: number }
-  | { readonly kind: 'measure' }
-  | { readonly kind: 'tell stalls' }
-  | { readonly kind: 'stop' };
-
-/** What it answers; `stopped` once every listener has drained. */
-export type Report =
-  | { readonly kind: 'started'; readonly urls: Readonly<Record<string, string>> }
-  | { readonly kind: 'measured'; readonly measure: Measure }
-  | { readonly kind: 'stalls'; readonly lastMs: number }
-  | { readonly kind: 'stopped' };
-
-/** Orders and reports as they are sent: several may be under way. */
-export interface Asked {
-  readonly id: number;
-  readonly order: Order;
-}
-
-export interface Answered {
-  readonly id: number;
-  readonly report: Report;
-}
-
 /** How long a client's head may take; a drain may take as long as what is left over from answered requests. */
 const HEAD_TIMEOUT_MS = 500;
 const KEEP_ALIVE_MS = 300;
@@ -54,7 +30,7 @@ const DRAIN_MS = 10_000;
 /** Low enough for a slot that is not given back to be missed soon. */
 const MAX_REQUESTS = 700;
 
-const measure = watchProcess();
+const look = watchProcess();
 let stalls: StallWatch | undefined;
 const relays = new Map<string, Relay>();
 const endings: (() => unknown)[] = [];
@@ -64,7 +40,14 @@ const context: Pick<TestContext, 'after'> = {
   },
 };
 
-async function start(plans: readonly RelayPlan[]): Promise<Report> {
+interface Start {
+  readonly plans: readonly RelayPlan[];
+  readonly stallMs: number;
+}
+
+/** @returns where each relay listens, by name */
+async function start({ plans, stallMs }: Start): Promise<Readonly<Record<string, string>>> {
+  stalls = watchStalls(stallMs);
   const urls: Record<string, string> = {};
   for (const { name, upstreamOrigin, limitMs, protocol, tls, token } of plans) {
     const timeout = { connectMs: limitMs, headersMs: limitMs, idleMs: limitMs };
@@ -85,40 +68,24 @@ async function start(plans: readonly RelayPlan[]): Promise<Report> {
     relays.set(name, relay);
     urls[name] = relay.url;
   }
-  return { kind: 'started', urls };
+  return urls;
 }
 
-async function stop(): Promise<Report> {
+function measure(): Measure {
+  for (const { records } of relays.values()) records.length = 0;
+  return look();
+}
+
+/** Resolves once every listener has drained. */
+async function stop(): Promise<void> {
   stalls?.stop();
   await Promise.all([...relays.values()].map((relay) => relay.drain(DRAIN_MS)));
   for (const end of endings) await end();
-  return { kind: 'stopped' };
+  // Once that is told. After a drain the process has to end by itself.
+  setImmediate(release);
 }
 
-async function obey(order: Order): Promise<Report> {
-  switch (order.kind) {
-    case 'start':
-      stalls = watchStalls(order.stallMs);
-      return start(order.plans);
-    case 'measure':
-      for (const { records } of relays.values()) records.length = 0;
-      return { kind: 'measured', measure: measure() };
-    case 'tell stalls':
-      return { kind: 'stalls', lastMs: stalls?.lastMs() ?? 0 };
-    case 'stop':
-      return stop();
-  }
-}
+const orders = { start, measure, lastStallMs: (): number => stalls?.lastMs() ?? 0, stop };
+const release = takeOrders(orders);
 
-/** Without the test there is nothing to do. After a drain the process has to end by itself. */
-const exit = (): never => process.exit(1);
-
-process.once('disconnect', exit);
-process.on('message', ({ id, order }: Asked) => {
-  void obey(order).then((report) => {
-    process.send?.({ id, report } satisfies Answered);
-    if (report.kind !== 'stopped') return;
-    process.off('disconnect', exit);
-    process.disconnect?.();
-  });
-});
+export type RelayOrders = typeof orders;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { giveOrders } from '../support/orders.ts';
 import type { Measure } from '../support/process-measure.ts';
 import { isLevel } from './level.ts';
-import type { Answered, Asked, Order, RelayPlan, Report } from './relay-process.ts';
+import type { RelayOrders, RelayPlan } from './relay-process.ts';
 
 /** The process with the relays in it. */
 export interface RelayUnderTest {
@@ -47,30 +48,21 @@ export async function startRelayProcess(
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
   });
-  // As many exchanges may ask at once.
-  child.setMaxListeners(0);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const started = await ask(child, { kind: 'start', plans, stallMs }, () => said);
-  if (started.kind !== 'started') throw new Error('the relays did not start');
-  const measure = async (): Promise<Measure> => {
-    const report = await ask(child, { kind: 'measure' }, () => said);
-    if (report.kind !== 'measured') throw new Error('the relays were not measured');
-    return report.measure;
-  };
+  const relays = giveOrders<RelayOrders>(child, () => said);
+  const urls = await relays.ask('start', { plans, stallMs });
+  const measure = (): Promise<Measure> => relays.ask('measure');
   return {
-    urls: started.urls,
+    urls,
     complaint() {
       const ending = child.signalCode ?? child.exitCode;
       return ending === null ? said : `the proxy's process ended (${ending}):\n${said}`;
     },
     measure,
-    async lastStallMs() {
-      const report = await ask(child, { kind: 'tell stalls' }, () => said);
-      return report.kind === 'stalls' ? report.lastMs : 0;
-    },
+    lastStallMs: () => relays.ask('lastStallMs'),
     async settle(before, halfway) {
       const startMs = performance.now();
       const isOver = (now: Measure): boolean =>
@@ -84,7 +76,7 @@ export async function startRelayProcess(
     },
     async stop() {
       const exited = once(child, 'exit');
-      await ask(child, { kind: 'stop' }, () => said);
+      await relays.ask('stop');
       const [code] = await exited;
       assert.equal(said, '', 'the proxy wrote to its standard error');
       assert.equal(code, 0);
@@ -97,29 +89,4 @@ function isSettled(before: Measure, now: Measure): boolean {
   return (
     (now.files ?? 0) <= (before.files ?? 0) && now.sockets <= before.sockets && now.timers <= before.timers
   );
-}
-
-let lastId = 0;
-
-/** @throws if the process ends instead of answering */
-function ask(child: ChildProcess, order: Order, said: () => string): Promise<Report> {
-  lastId += 1;
-  const asked: Asked = { id: lastId, order };
-  return new Promise((resolve, reject) => {
-    const onMessage = ({ id, report }: Answered): void => {
-      if (id !== asked.id) return;
-      child.off('message', onMessage).off('exit', onExit);
-      resolve(report);
-    };
-    const onExit = (code: number | null, signal: string | null): void => {
-      child.off('message', onMessage);
-      reject(new Error(`the proxy's process ended (${signal ?? code}):\n${said()}`));
-    };
-    if (child.exitCode !== null || child.signalCode !== null) {
-      onExit(child.exitCode, child.signalCode);
-      return;
-    }
-    child.on('message', onMessage).once('exit', onExit);
-    child.send(asked);
-  });
 }

@@ -27,9 +27,13 @@ interface Answer {
   readonly error?: string;
 }
 
-/** Takes orders from the process that started this one, and ends with it. */
-export function takeOrders(orders: Orders): void {
-  process.once('disconnect', () => process.exit(1));
+/**
+ * Takes orders from the process that started this one, and ends with it.
+ * @returns takes none from now on: this process has to end by itself
+ */
+export function takeOrders(orders: Orders): () => void {
+  const exit = (): never => process.exit(1);
+  process.once('disconnect', exit);
   process.on('message', ({ number, name, argument }: Question) => {
     const obey = async (): Promise<unknown> => (orders[name] as (argument: unknown) => unknown)(argument);
     obey().then(
@@ -37,6 +41,10 @@ export function takeOrders(orders: Orders): void {
       (error: unknown) => process.send?.({ number, error: toText(error) } satisfies Answer),
     );
   });
+  return () => {
+    process.off('disconnect', exit);
+    process.disconnect?.();
+  };
 }
 
 /** @param said what the child wrote to its standard error so far */
