@@ -7,7 +7,7 @@ import type { FieldLines } from '../field-lines.ts';
 import { type BodyLimit, type RequestBody, StreamedBody } from '../request-body.ts';
 import { toTrailers } from '../trailers.ts';
 import type { Client, ClientListener, ClientResponseHead } from './client.ts';
-import { isLast, makeLast } from './pipeline.ts';
+import { isLast, makeLast, onceTurn } from './pipeline.ts';
 
 /** A body this small that came in one piece goes out together with its head, in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
@@ -147,11 +147,14 @@ export class Http1Client implements Client {
 
   breakOff(): void {
     const { socket } = this.#request;
-    const isEndedByClose = !this.#response.chunkedEncoding && this.#contentLength === undefined;
-    // To HTTP/1.0 the end of the connection is the end of the content: only a reset says that there was more to come. Over TLS
-    // that is said by the closing alert that is missing.
-    if (isEndedByClose) breakOff(socket);
-    this.#response.destroy();
+    const response = this.#response;
+    onceTurn(socket, response, () => {
+      const isEndedByClose = !response.chunkedEncoding && this.#contentLength === undefined;
+      // To HTTP/1.0 the end of the connection is the end of the content: only a reset says that there was more to come. Over TLS
+      // that is said by the closing alert that is missing.
+      if (isEndedByClose) breakOff(socket);
+      response.destroy();
+    });
   }
 
   /**

@@ -12,13 +12,18 @@ export function awaitTurn(socket: Duplex, run: () => void): void {
   // Node has taken its listeners off. After an error comes 'close', which is listened to.
   socket.on('error', () => {});
   socket.on('drain', () => responseOn(socket)?.emit('drain'));
-  onceFree(socket, run);
+  onceTurn(socket, undefined, run);
 }
 
-function onceFree(socket: Duplex, run: () => void): void {
-  const response = responseOn(socket);
-  if (response === undefined) run();
-  else response.once('close', () => onceFree(socket, run));
+/**
+ * Once the responses before one are sent, as a client may have sent several requests in a row; at once where there are none. Node knows of
+ * no connection of a response whose turn has not come.
+ * @param response undefined: once all that are there are sent
+ */
+export function onceTurn(socket: Duplex, response: ServerResponse | undefined, run: () => void): void {
+  const current = responseOn(socket);
+  if (current === undefined || current === response) run();
+  else current.once('close', () => onceTurn(socket, response, run));
 }
 
 /** The last request of each connection that has one. */
